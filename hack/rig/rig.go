@@ -1,0 +1,147 @@
+// Package rig puts the pieces of the test bed together the way most scenarios
+// want them: a storage network, one subsystem with namespaces in memory, and a
+// port on each path.
+package rig
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/braid-csi/braid/hack/blockdev"
+	"github.com/braid-csi/braid/hack/nvmehost"
+	"github.com/braid-csi/braid/hack/nvmet"
+	"github.com/braid-csi/braid/hack/storagenet"
+)
+
+// TCPPort is where every port of the target listens.
+const TCPPort = 4420
+
+// Config describes a rig.
+type Config struct {
+	NQN   string
+	Paths int
+	// Namespaces get the NSIDs 1, 2, ...
+	Namespaces []Namespace
+}
+
+// Namespace describes a namespace backed by null_blk.
+type Namespace struct {
+	UUID   string
+	SizeMB int
+	// Delay is how long every command takes.
+	Delay time.Duration
+	// ANAGroup other than 1 is inaccessible until a port says otherwise.
+	ANAGroup uint32
+}
+
+// Rig is a target that is ready to be connected to. Ports and network paths
+// have the same index, and namespaces the one of their description.
+type Rig struct {
+	Net        *storagenet.Network
+	Target     *nvmet.Target
+	Subsystem  *nvmet.Subsystem
+	Namespaces []*nvmet.Namespace
+	Ports      []*nvmet.Port
+
+	controllers []nvmehost.Controller
+	devices     []*blockdev.Null
+}
+
+// New builds a rig. Close takes it down.
+func New(cfg Config) (*Rig, error) {
+	r := &Rig{}
+	if err := r.build(cfg); err != nil {
+		return nil, errors.Join(fmt.Errorf("test rig: %w", err), r.Close())
+	}
+	return r, nil
+}
+
+func (r *Rig) build(cfg Config) (err error) {
+	if r.Net, err = storagenet.New(cfg.Paths); err != nil {
+		return err
+	}
+	if r.Target, err = nvmet.Open(nvmet.ListenIn(r.Net.Do)); err != nil {
+		return err
+	}
+	if r.Subsystem, err = r.Target.NewSubsystem(nvmet.SubsystemConfig{NQN: cfg.NQN}); err != nil {
+		return err
+	}
+	for i, n := range cfg.Namespaces {
+		if err := r.addNamespace(uint32(i+1), n); err != nil {
+			return err
+		}
+	}
+	for i := range cfg.Paths {
+		port, err := r.Target.NewPort(uint16(i+1), r.Addr(i))
+		if err != nil {
+			return err
+		}
+		if err := port.Link(r.Subsystem); err != nil {
+			return err
+		}
+		r.Ports = append(r.Ports, port)
+	}
+	return nil
+}
+
+func (r *Rig) addNamespace(nsid uint32, n Namespace) error {
+	device, err := blockdev.NewNull(blockdev.NullConfig{
+		Name: fmt.Sprintf("rig%d", nsid), SizeMB: n.SizeMB, Delay: n.Delay,
+	})
+	if err != nil {
+		return err
+	}
+	r.devices = append(r.devices, device)
+	namespace, err := r.Subsystem.NewNamespace(nvmet.NamespaceConfig{
+		NSID: nsid, Device: device.Device(), UUID: n.UUID, ANAGroup: n.ANAGroup,
+	})
+	if err != nil {
+		return err
+	}
+	r.Namespaces = append(r.Namespaces, namespace)
+	return nil
+}
+
+// Addr is the target's address on a path.
+func (r *Rig) Addr(path int) netip.AddrPort {
+	return netip.AddrPortFrom(r.Net.Paths[path].Target, TCPPort)
+}
+
+// Connect connects over a path with the kernel's own interface. The options'
+// NQN and address are filled in.
+func (r *Rig) Connect(path int, o nvmehost.ConnectOptions) (nvmehost.Controller, error) {
+	o.NQN, o.Addr = r.Subsystem.NQN, r.Addr(path)
+	c, err := nvmehost.Connect(o)
+	if err == nil {
+		r.controllers = append(r.controllers, c)
+	}
+	return c, err
+}
+
+// Cut makes the target drop a path: its controllers end and its address
+// refuses connections.
+func (r *Rig) Cut(path int) error { return r.Ports[path].Unlink(r.Subsystem) }
+
+// Repair undoes Cut.
+func (r *Rig) Repair(path int) error { return r.Ports[path].Link(r.Subsystem) }
+
+// Close disconnects what Connect connected and takes everything down: hosts
+// first, then the target, which holds the devices and its listeners open.
+func (r *Rig) Close() error {
+	var errs []error
+	for _, c := range r.controllers {
+		errs = append(errs, c.Disconnect())
+	}
+	if r.Target != nil {
+		errs = append(errs, r.Target.Remove())
+	}
+	for _, d := range r.devices {
+		errs = append(errs, d.Remove())
+	}
+	if r.Net != nil {
+		errs = append(errs, r.Net.Close())
+	}
+	return errors.Join(errs...)
+}
