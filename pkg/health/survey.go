@@ -1,0 +1,97 @@
+package health
+
+import (
+	"time"
+
+	"github.com/braid-csi/braid/pkg/multipath"
+	"github.com/braid-csi/braid/pkg/nvme"
+)
+
+// survey sorts a set's paths by what they are good for.
+type survey struct {
+	// usable paths, expected or not: redundancy is what is there.
+	usable []*multipath.Path
+	// expected counts the usable paths that the volume asks for.
+	expected int
+	// optimized tells whether the target prefers one of the usable paths, or
+	// has no preference.
+	optimized bool
+	// down are the expected paths that are not usable, joining how many more
+	// are still on their way up.
+	down    []*multipath.Path
+	joining int
+	// fate is what all usable paths share, where the expected ones do not and
+	// there are at least two: "to 192.0.2.1:4420" or "through eth0".
+	fate string
+}
+
+func surveyOf(set *multipath.PathSet, staging time.Time) survey {
+	var s survey
+	for i := range set.Paths {
+		p := &set.Paths[i]
+		switch {
+		case p.Usable():
+			s.usable = append(s.usable, p)
+			if p.Expected {
+				s.expected++
+			}
+			if p.ANAState != nvme.ANANonOptimized {
+				s.optimized = true
+			}
+		case !p.Expected:
+		case joining(p, staging):
+			s.joining++
+		default:
+			s.down = append(s.down, p)
+		}
+	}
+	s.fate = sharedFate(set, s.usable)
+	return s
+}
+
+// joining tells that a path has not been up since staging began and that no
+// attempt to connect it is known to have failed. What the ledger knows from
+// an earlier staging is no evidence.
+func joining(p *multipath.Path, staging time.Time) bool {
+	return !staging.IsZero() && p.ConnectError == "" &&
+		!p.Record.LastSample.After(staging) && !p.Record.LastEvent.After(staging)
+}
+
+// sharedFate judges against what the volume's addresses promise: a volume
+// configured with one target port has no redundancy there to lose.
+func sharedFate(set *multipath.PathSet, usable []*multipath.Path) string {
+	if len(usable) < 2 {
+		return ""
+	}
+	for _, side := range []struct {
+		word string
+		of   func(nvme.TransportID) string
+	}{
+		{"to", nvme.TransportID.Address},
+		{"through", hostSide},
+	} {
+		promised := make(map[string]bool)
+		for i := range set.Paths {
+			if set.Paths[i].Expected {
+				promised[side.of(set.Paths[i].Address)] = true
+			}
+		}
+		left := make(map[string]bool)
+		for _, p := range usable {
+			left[side.of(p.Address)] = true
+		}
+		first := side.of(usable[0].Address)
+		if len(promised) > 1 && len(left) == 1 && first != "" {
+			return side.word + " " + first
+		}
+	}
+	return ""
+}
+
+// hostSide names the host's end of a path; empty where routing decides.
+func hostSide(id nvme.TransportID) string {
+	if id.HostIface != "" {
+		return id.HostIface
+	}
+	return id.HostTrAddr
+}

@@ -1,0 +1,53 @@
+// Package multipath owns the paths of every staged volume: which should
+// exist, which do, connecting what is missing, never disconnecting what
+// another volume needs, and the record of what happened on each.
+//
+// Data flows one way. An engine observes the node, the layer merges what it
+// saw with the ledger into an immutable Snapshot, and everybody else only
+// reads snapshots. Commands (Ensure, Release, Rescan, Reset) flow the other
+// way, through the layer to the engine.
+//
+//	  Ensure  Release  Rescan  Reset             Snapshot
+//	     |       |        |      |                  ^
+//	+----v-------v--------v------v------------------+------+
+//	| Layer:  volumes (store.go)  ->  look (look.go)       |
+//	|         connector (connector.go)   merge (merge.go)  |
+//	+----+------------------------------------^------------+
+//	     | commands                           | Observation, ledger.Record
+//	+----v------+                        +----+-----+
+//	| engine    |                        | ledger   |
+//	+-----------+                        +----------+
+//
+// # The life of an expected path
+//
+//	           dial or connect failed
+//	         +----------------------------+
+//	         v                            |
+//	missing --- back-off is over --> connecting --- the kernel has it --> present
+//	   ^                                                                     |
+//	   +---------------- its controller is gone -----------------------------+
+//
+// A path whose controller exists, in whatever state, is the kernel's to bring
+// back. Only one that has no controller is the layer's to connect.
+//
+// # Design note, 2026-11-22: locks
+//
+// Three, never taken the other way round:
+//
+//	subsystem lock   one Ensure or Release at a time per subsystem; may be held
+//	                 for long, waiting for it ends with the caller's context
+//	look lock        one observation, with its ledger entries, at a time;
+//	                 Reset holds it so that no sample falls between its steps
+//	state lock       the maps; held for moments, never over I/O
+//
+// No lock is held while the kernel connects: attempts run in goroutines of
+// their own, and one that comes up when nobody wants it any more takes itself
+// down again.
+//
+// # Design note, 2026-11-22: the record is a hint
+//
+// The volume's record on disk is written before anything is connected and
+// removed after everything is disconnected, so a crash leaves a record rather
+// than a leak. The kernel stays the truth: a record of another boot is dropped,
+// and Release works from the device alone where there is no record.
+package multipath

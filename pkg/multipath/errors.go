@@ -1,0 +1,20 @@
+package multipath
+
+import "errors"
+
+// The errors that callers tell apart; each is wrapped with what was seen.
+var (
+	// ErrNoPath: too few paths came up in time. Trying again may help.
+	ErrNoPath = errors.New("not enough usable paths")
+	// ErrNoNamespace: the subsystem is connected and has no such namespace.
+	ErrNoNamespace = errors.New("no such namespace in the subsystem")
+	// ErrConflict: the volume is staged with other parameters.
+	ErrConflict = errors.New("volume is staged differently")
+	// ErrNotStaged: the volume has no path set on this node.
+	ErrNotStaged = errors.New("volume is not staged")
+	// ErrBusy: somebody still has the device mounted or holds it.
+	ErrBusy = errors.New("device is in use")
+	// ErrUnsupported: this node cannot do it, for instance because the kernel
+	// runs without native NVMe multipathing.
+	ErrUnsupported = errors.New("not supported on this node")
+)

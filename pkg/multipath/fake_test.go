@@ -1,0 +1,227 @@
+package multipath
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/braid-csi/braid/pkg/multipath/ledger"
+	"github.com/braid-csi/braid/pkg/nvme"
+)
+
+const (
+	testNQN  nvme.NQN = "nqn.2026-11.dev.braid:test"
+	testBoot          = "boot-1"
+)
+
+var (
+	uuidA = nvme.NamespaceID{Type: nvme.UUID, Value: "0c7f0c1e-7d4f-4f4c-9a3f-3c1b2a190801"}
+	uuidB = nvme.NamespaceID{Type: nvme.UUID, Value: "0c7f0c1e-7d4f-4f4c-9a3f-3c1b2a190802"}
+	way1  = nvme.TransportID{Transport: nvme.TransportTCP, TrAddr: "192.0.2.1", TrSvcID: "4420"}
+	way2  = nvme.TransportID{Transport: nvme.TransportTCP, TrAddr: "192.0.2.2", TrSvcID: "4420"}
+)
+
+// fakeNode is an engine over a subsystem that lives in memory, for the layer's
+// own decisions. What the kernel really does is shown by hack/e2e.
+type fakeNode struct {
+	mu         sync.Mutex
+	namespaces []nvme.NamespaceID
+	policy     nvme.IOPolicy
+	present    []Controller
+	// answer says what connecting an address does; nil connects it.
+	answer map[nvme.TransportID]func(context.Context) error
+	busy   map[string]bool // heads that somebody has mounted
+	counts map[string]nvme.Counters
+	// generation numbers lives: of controllers, and of the heads while there
+	// is any controller.
+	generation, headLife int
+}
+
+func newFakeNode(namespaces ...nvme.NamespaceID) *fakeNode {
+	return &fakeNode{
+		namespaces: namespaces, policy: nvme.IOPolicyNUMA,
+		answer: map[nvme.TransportID]func(context.Context) error{},
+		busy:   map[string]bool{}, counts: map[string]nvme.Counters{},
+	}
+}
+
+func refused(context.Context) error { return syscall.ECONNREFUSED }
+
+// hangs is a dead address: it answers when the caller gives up.
+func hangs(ctx context.Context) error {
+	<-ctx.Done()
+	return context.Cause(ctx)
+}
+
+func (f *fakeNode) Observe(context.Context) (*Observation, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	obs := &Observation{At: time.Now()}
+	if len(f.present) == 0 {
+		return obs, nil
+	}
+	s := Subsystem{Name: "nvme-subsys0", NQN: testNQN, IOPolicy: f.policy, Controllers: slices.Clone(f.present)}
+	for i, id := range f.namespaces {
+		h := Head{
+			Name: fmt.Sprintf("nvme0n%d", i+1), DevNum: fmt.Sprintf("259:%d", i), IDs: []nvme.NamespaceID{id},
+			SizeBytes: 1 << 20, Epoch: fmt.Sprintf("%s/head/%d/%d", testBoot, i, f.headLife),
+		}
+		h.Device = "/dev/" + h.Name
+		for _, c := range f.present {
+			name := fmt.Sprintf("nvme0c%sn%d", c.Name[len("nvme"):], i+1)
+			h.Paths = append(h.Paths, HeadPath{
+				Name: name, Controller: c.Name, ANAState: nvme.ANAOptimized, Epoch: c.Epoch + name,
+				Counters: f.counts[name], Source: nvme.SourceKernelAttribute, Exact: true,
+			})
+		}
+		s.Heads = append(s.Heads, h)
+	}
+	obs.Subsystems = []Subsystem{s}
+	return obs, nil
+}
+
+func (f *fakeNode) Hints(ctx context.Context, _ func()) error {
+	<-ctx.Done()
+	return nil
+}
+
+func (f *fakeNode) BootID() string                { return testBoot }
+func (f *fakeNode) Prepare(context.Context) error { return nil }
+func (f *fakeNode) Ready(Head) error              { return nil }
+
+func (f *fakeNode) InUse(_ context.Context, h Head) (bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.busy[h.Name], nil
+}
+
+func (f *fakeNode) Connect(ctx context.Context, _ nvme.NQN, to nvme.TransportID, _ ConnectOptions) (string, error) {
+	f.mu.Lock()
+	answer := f.answer[to]
+	f.mu.Unlock()
+	if answer != nil {
+		if err := answer(ctx); err != nil {
+			return "", err
+		}
+	}
+	return f.add(to, owner), nil
+}
+
+// add makes a controller that who has connected.
+func (f *fakeNode) add(to nvme.TransportID, who string) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.present) == 0 {
+		f.headLife++
+	}
+	f.generation++
+	name := fmt.Sprintf("nvme%d", len(f.present))
+	f.present = append(f.present, Controller{
+		Name: name, State: nvme.StateLive, Address: to, Owner: who, Epoch: fmt.Sprintf("%s/controller/%d", testBoot, f.generation),
+	})
+	return name
+}
+
+func (f *fakeNode) Disconnect(_ context.Context, c Controller) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.present = slices.DeleteFunc(f.present, func(have Controller) bool { return have.Epoch == c.Epoch })
+	return nil
+}
+
+func (f *fakeNode) SetIOPolicy(_ string, p nvme.IOPolicy) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if p == "refused" {
+		return syscall.EINVAL
+	}
+	f.policy = p
+	return nil
+}
+
+func (f *fakeNode) Tune(string, ConnectOptions) error { return nil }
+func (f *fakeNode) Rescan(string) error               { return nil }
+
+func (f *fakeNode) ResetCounters(_ string, h Head) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, p := range h.Paths {
+		f.counts[p.Name] = nvme.Counters{nvme.Failovers: 0}
+	}
+	return nil
+}
+
+// setState puts the controller of an address in a state.
+func (f *fakeNode) setState(to nvme.TransportID, s nvme.ControllerState) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range f.present {
+		if f.present[i].Address == to {
+			f.present[i].State = s
+		}
+	}
+}
+
+// connected returns the addresses of the controllers, sorted.
+func (f *fakeNode) connected() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	out := []string{}
+	for _, c := range f.present {
+		out = append(out, c.Address.Address())
+	}
+	slices.Sort(out)
+	return out
+}
+
+func testVolume(id string, ns nvme.NamespaceID, ways ...nvme.TransportID) Volume {
+	return Volume{ID: id, SubsystemNQN: testNQN, Namespace: ns, Addresses: ways, MinPaths: 1, Connect: DefaultConnectOptions()}
+}
+
+// withLayer runs a test against a layer over the node, in a bubble of its own
+// time.
+func withLayer(t *testing.T, node *fakeNode, test func(t *testing.T, ctx context.Context, l *Layer)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		l := openLayer(t, ctx, node, t.TempDir())
+		done := make(chan error, 1)
+		go func() { done <- l.Run(ctx) }()
+		test(t, ctx, l)
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func openLayer(t *testing.T, ctx context.Context, node *fakeNode, dir string) *Layer {
+	t.Helper()
+	book, err := ledger.Open(ctx, dir+"/ledger")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := New(ctx, node, book, Options{Dir: dir + "/volumes"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// records counts the volume records on disk.
+func records(t *testing.T, l *Layer) int {
+	t.Helper()
+	volumes, err := l.store.load(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(volumes)
+}
+
+var errTest = errors.New("test")

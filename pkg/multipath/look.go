@@ -1,0 +1,177 @@
+package multipath
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/braid-csi/braid/pkg/multipath/ledger"
+	"github.com/braid-csi/braid/pkg/nvme"
+)
+
+// look observes once: the ledger learns the counters, everybody gets a new
+// snapshot, and what is missing is connected.
+func (l *Layer) look(ctx context.Context) error {
+	l.lookMu.Lock()
+	defer l.lookMu.Unlock()
+	return l.lookLocked(ctx)
+}
+
+// lookLocked is look for a caller that holds the look lock.
+func (l *Layer) lookLocked(ctx context.Context) error {
+	obs, err := l.engine.Observe(ctx)
+	if err != nil {
+		return err
+	}
+	volumes, failed := l.state()
+	// A ledger that cannot be written must not blind health: the snapshot
+	// goes out with what it knows.
+	ledgerErr := l.sample(ctx, volumes, obs)
+	snap := &Snapshot{At: obs.At}
+	for _, v := range volumes {
+		snap.PathSets = append(snap.PathSets, merge(v, obs, l.history(v), failed[v.SubsystemNQN]))
+	}
+	l.show(obs, snap)
+	l.connectMissing(ctx, obs)
+	if ledgerErr != nil {
+		return fmt.Errorf("ledger: %w", ledgerErr)
+	}
+	return nil
+}
+
+// state copies the volumes, in the order of their IDs, and why connecting
+// failed where it did.
+func (l *Layer) state() ([]*staged, map[nvme.NQN]map[nvme.TransportID]error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var volumes []*staged
+	for _, v := range l.volumes {
+		c := *v
+		volumes = append(volumes, &c)
+	}
+	slices.SortFunc(volumes, func(a, b *staged) int { return strings.Compare(a.ID, b.ID) })
+	failed := map[nvme.NQN]map[nvme.TransportID]error{}
+	for w, a := range l.attempts {
+		if a.last == nil {
+			continue
+		}
+		if failed[w.nqn] == nil {
+			failed[w.nqn] = map[nvme.TransportID]error{}
+		}
+		failed[w.nqn][w.address] = a.last
+	}
+	return volumes, failed
+}
+
+// show makes a snapshot the newest and wakes those who wait for one.
+func (l *Layer) show(obs *Observation, snap *Snapshot) {
+	l.seen.Store(obs)
+	l.snapshot.Store(snap)
+	l.publish(snap)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	close(l.looked)
+	l.looked = make(chan struct{})
+}
+
+// nextLook returns a channel that is closed with the next snapshot.
+func (l *Layer) nextLook() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.looked
+}
+
+// history returns what the ledger knows about a volume.
+func (l *Layer) history(v *staged) history {
+	key := volumeKey(v)
+	h := history{paths: l.ledger.Records(key), controllers: l.ledger.ControllerRecords(key)}
+	if resets := l.ledger.Resets(key); len(resets) > 0 {
+		h.lastReset = &resets[len(resets)-1]
+	}
+	return h
+}
+
+// sample enters what was seen of the staged volumes into the ledger.
+func (l *Layer) sample(ctx context.Context, volumes []*staged, obs *Observation) error {
+	before := l.snapshot.Load()
+	var errs []error
+	done := map[ledger.Key]bool{} // two volumes may be one namespace
+	for _, v := range volumes {
+		key := volumeKey(v)
+		if done[key] {
+			continue
+		}
+		done[key] = true
+		var was *PathSet
+		if before != nil {
+			was = before.PathSet(v.ID)
+		}
+		errs = append(errs, l.ledger.Observe(ctx, key, samples(v, obs, was)))
+		if key := (ledger.Key{Subsystem: v.SubsystemNQN}); !done[key] {
+			done[key] = true
+			errs = append(errs, l.ledger.Observe(ctx, key, controllerSamples(v, obs)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func volumeKey(v *staged) ledger.Key {
+	return ledger.Key{Subsystem: v.SubsystemNQN, Namespace: v.Namespace}
+}
+
+// samples reads a volume's counters out of an observation, with the paths that
+// were usable in the set before and are not now.
+func samples(v *staged, obs *Observation, was *PathSet) map[string]ledger.Sample {
+	s := obs.Subsystem(v.SubsystemNQN)
+	head, _ := find(v, s)
+	out := map[string]ledger.Sample{}
+	for _, w := range pair(v.Addresses, s) {
+		sample, usable := ledger.Sample{At: obs.At}, false
+		if w.controller != nil {
+			if p := head.path(w.controller.Name); p != nil {
+				usable = nvme.Usable(w.controller.State, p.ANAState)
+				sample.Epoch, sample.Source, sample.Counters, sample.Exact = p.Epoch, p.Source, p.Counters, p.Exact
+			}
+		}
+		sample.Down = !usable && wasUsable(was, w.address)
+		out[w.address.String()] = sample
+	}
+	if head != nil {
+		out[ledger.HeadKey] = kernelSample(obs.At, head.Epoch, head.Counters)
+	}
+	return out
+}
+
+func wasUsable(set *PathSet, address nvme.TransportID) bool {
+	if set == nil {
+		return false
+	}
+	for i := range set.Paths {
+		if set.Paths[i].Address == address {
+			return set.Paths[i].Usable()
+		}
+	}
+	return false
+}
+
+// controllerSamples reads the counters that the volumes of a subsystem share.
+func controllerSamples(v *staged, obs *Observation) map[string]ledger.Sample {
+	out := map[string]ledger.Sample{}
+	for _, w := range pair(v.Addresses, obs.Subsystem(v.SubsystemNQN)) {
+		if w.controller != nil {
+			out[w.address.String()] = kernelSample(obs.At, w.controller.Epoch, w.controller.Counters)
+		}
+	}
+	return out
+}
+
+func kernelSample(at time.Time, epoch string, c nvme.Counters) ledger.Sample {
+	source := nvme.SourceUnsupported
+	if c != nil {
+		source = nvme.SourceKernelAttribute
+	}
+	return ledger.Sample{At: at, Epoch: epoch, Source: source, Counters: c, Exact: true}
+}

@@ -1,0 +1,168 @@
+package native
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// job is one write that may block for long, made by a process of its own. It
+// travels on standard input: options may one day hold secrets, which must not
+// stand in a process's arguments.
+type job struct {
+	// Connect is the option line for /dev/nvme-fabrics; empty for a delete.
+	Connect string `json:"connect,omitempty"`
+	// Delete is the controller to take down, and Inode what its directory must
+	// be, so that a newer controller of the same name is left alone.
+	Delete string `json:"delete,omitempty"`
+	Inode  uint64 `json:"inode,omitempty"`
+
+	Fabrics  string `json:"fabrics"`
+	SysFS    string `json:"sysfs"`
+	Registry string `json:"registry"`
+	BootID   string `json:"bootID"`
+}
+
+// result is what the child answers on standard output.
+type result struct {
+	Controller string        `json:"controller,omitempty"`
+	Errno      syscall.Errno `json:"errno,omitempty"`
+	Error      string        `json:"error,omitempty"`
+}
+
+func (r result) err() error {
+	switch {
+	case r.Errno != 0:
+		return fmt.Errorf("%s: %w", r.Error, r.Errno)
+	case r.Error != "":
+		return errors.New(r.Error)
+	}
+	return nil
+}
+
+// ChildMain is the main function of the child process: it reads a job, does
+// it and writes the result. The program that Options.Child names must call it.
+func ChildMain(stdin io.Reader, stdout io.Writer) error {
+	var j job
+	if err := json.NewDecoder(stdin).Decode(&j); err != nil {
+		return fmt.Errorf("read job: %w", err)
+	}
+	var r result
+	name, err := j.run()
+	r.Controller = name
+	if err != nil {
+		r.Error = err.Error()
+		errors.As(err, &r.Errno)
+	}
+	return json.NewEncoder(stdout).Encode(r)
+}
+
+func (j job) run() (string, error) {
+	if j.Delete != "" {
+		return j.Delete, j.delete()
+	}
+	return j.connect()
+}
+
+func (j job) connect() (string, error) {
+	f, err := os.OpenFile(j.Fabrics, os.O_RDWR, 0)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	if _, err := f.WriteString(j.Connect); err != nil {
+		return "", errors.Unwrap(err) // without the path: the caller names what it connected
+	}
+	answer := make([]byte, 256)
+	n, err := f.Read(answer)
+	if err != nil {
+		return "", fmt.Errorf("read the kernel's answer: %w", err)
+	}
+	name, err := parseConnected(string(answer[:n]))
+	if err != nil {
+		return "", err
+	}
+	// The child signs, not its parent: it knows for certain, and the parent
+	// may be gone by now.
+	e := Engine{attr: newAttributes(j.SysFS), bootID: j.BootID}
+	epoch, err := e.controllerEpoch(name)
+	if err != nil {
+		return name, err
+	}
+	if err := (registry{j.Registry}).claim(name, epoch); err != nil {
+		return name, fmt.Errorf("%s is connected, but signing it in %s failed: %w", name, j.Registry, err)
+	}
+	return name, nil
+}
+
+// delete goes through the directory it has checked: a path could by then lead
+// to another controller.
+func (j job) delete() error {
+	dir, err := unix.Open(filepath.Join(j.SysFS, controllerClass, j.Delete), unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err == unix.ENOENT {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer unix.Close(dir)
+	var st unix.Stat_t
+	if err := unix.Fstat(dir, &st); err != nil {
+		return err
+	}
+	if st.Ino != j.Inode {
+		return nil // the one we were to delete is gone already
+	}
+	fd, err := unix.Openat(dir, "delete_controller", unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err == unix.ENOENT || err == unix.ENODEV {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if _, err := unix.Write(fd, []byte("1")); err != nil && err != unix.ENODEV {
+		return err
+	}
+	return nil
+}
+
+// start runs a job in a child process. The result arrives on the channel,
+// also long after everybody stopped listening.
+func (e *Engine) start(j job) (<-chan result, error) {
+	j.Fabrics, j.SysFS, j.Registry, j.BootID = e.fabrics, e.attr.root, e.registry.dir, e.bootID
+	input, err := json.Marshal(j)
+	if err != nil {
+		return nil, err
+	}
+	var stdout, stderr bytes.Buffer
+	// No context: a process in the kernel's hands cannot be killed, and one
+	// that was given up must still tell what became of it.
+	cmd := exec.CommandContext(context.Background(), e.child[0], e.child[1:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(input), &stdout, &stderr
+	// A terminal's Ctrl-C ends the plugin, not the write.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start the process that writes to the kernel: %w", err)
+	}
+	done := make(chan result, 1)
+	go func() {
+		var r result
+		if err := cmd.Wait(); err != nil {
+			r.Error = fmt.Sprintf("the process that writes to the kernel: %v: %s", err, bytes.TrimSpace(stderr.Bytes()))
+		} else if err := json.Unmarshal(stdout.Bytes(), &r); err != nil {
+			r.Error = fmt.Sprintf("the process that writes to the kernel answered %q: %v", stdout.String(), err)
+		}
+		done <- r
+	}()
+	return done, nil
+}

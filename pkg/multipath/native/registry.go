@@ -1,0 +1,62 @@
+package native
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+
+	"github.com/braid-csi/braid/pkg/durable"
+)
+
+// owner is how Braid signs in the registry.
+const owner = "braid"
+
+// epochFile is Braid's attribute beside the owner: which life of the
+// controller the entry speaks of.
+const epochFile = "braid-epoch"
+
+// registry is the record of who connected which controller, shared by the
+// tools of a node (nvme-cli 3: one directory a controller, one file an
+// attribute, in /run, so that it ends with the boot as controllers do).
+type registry struct{ dir string }
+
+// owner returns who connected the controller of that name and epoch, or ""
+// where nobody says so.
+func (r registry) owner(name, epoch string) (string, error) {
+	who, err := r.read(name, "owner")
+	if err != nil || who != owner {
+		return who, err
+	}
+	// Instance names are reused: an entry of ours about an earlier controller
+	// says nothing about this one.
+	if written, err := r.read(name, epochFile); err != nil || written != epoch {
+		return "", err
+	}
+	return owner, nil
+}
+
+// claim signs a controller as Braid's.
+func (r registry) claim(name, epoch string) error {
+	if err := os.MkdirAll(filepath.Join(r.dir, name), 0o755); err != nil {
+		return err
+	}
+	for _, f := range []struct{ name, value string }{{epochFile, epoch}, {"owner", owner}} {
+		if err := durable.WriteFile(filepath.Join(r.dir, name, f.name), []byte(f.value+"\n"), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// forget removes the entry of a controller that is gone.
+func (r registry) forget(name string) error {
+	return os.RemoveAll(filepath.Join(r.dir, name))
+}
+
+func (r registry) read(name, attribute string) (string, error) {
+	s, err := newAttributes(r.dir).read(name, attribute)
+	if errors.Is(err, errGone) {
+		return "", nil
+	}
+	return s, err
+}

@@ -1,0 +1,107 @@
+package multipath
+
+import (
+	"time"
+
+	"github.com/braid-csi/braid/pkg/multipath/ledger"
+	"github.com/braid-csi/braid/pkg/nvme"
+)
+
+// Snapshot is the state of every staged volume's paths at one moment: an
+// observation merged with the ledger. It is immutable; readers share it.
+type Snapshot struct {
+	At       time.Time
+	PathSets []PathSet
+}
+
+// PathSet is the set of paths by which this node reaches one volume.
+type PathSet struct {
+	VolumeID     string
+	SubsystemNQN nvme.NQN
+	Namespace    nvme.NamespaceID
+	Device       Device
+	IOPolicy     nvme.IOPolicy
+	// Paths holds the expected paths in the volume's order, then those that
+	// somebody else connected, by name.
+	Paths []Path
+	// Expected is how many paths the volume asks for.
+	Expected int
+	// Head counts what the head did for want of a path.
+	Head ledger.Tallies
+	// LastReset is the newest reset of the counters, nil before the first.
+	LastReset *ledger.Reset
+}
+
+// DeviceState tells whether a volume's block device is still the one that
+// was staged.
+type DeviceState string
+
+// The device states.
+const (
+	// DevicePending: staging has not yet found the device.
+	DevicePending DeviceState = "Pending"
+	DevicePresent DeviceState = "Present"
+	// DeviceVanished: the staged device is gone. Another device with the
+	// namespace may exist, but what is mounted cannot use it.
+	DeviceVanished DeviceState = "Vanished"
+	// DeviceIdentityChanged: the staged device now has another namespace.
+	DeviceIdentityChanged DeviceState = "IdentityChanged"
+)
+
+// Device is the block device of a volume.
+type Device struct {
+	State     DeviceState
+	Name      string // such as nvme0n1
+	Path      string // such as /dev/nvme0n1
+	DevNum    string // MAJOR:MINOR
+	SizeBytes int64
+}
+
+// Path is one way of a path set, present or missing.
+type Path struct {
+	Address nvme.TransportID
+	// Expected tells whether the volume asks for this path.
+	Expected bool
+	// Name is the path's hidden disk and Controller its controller; both are
+	// empty while the path is missing.
+	Name       string
+	Controller string
+	SrcAddr    string
+	State      nvme.ControllerState
+	ANAState   nvme.ANAState
+	// Source says where the counts come from; SourceUnsupported where nothing
+	// counts or the path is missing and never was counted.
+	Source nvme.CounterSource
+	// Record is what the ledger knows of the path, also while it is missing.
+	Record ledger.Record
+	// ControllerRecord is the same for the path's controller, which other
+	// volumes of the subsystem share.
+	ControllerRecord ledger.Record
+	// ConnectError is why the last attempt to connect failed; empty once live.
+	ConnectError string
+}
+
+// Usable tells whether I/O can take the path now: its controller is live, has
+// the namespace, and ANA lets it be reached.
+func (p *Path) Usable() bool { return p.Name != "" && nvme.Usable(p.State, p.ANAState) }
+
+// Usable counts the paths that I/O can take now.
+func (s *PathSet) Usable() int {
+	n := 0
+	for i := range s.Paths {
+		if s.Paths[i].Usable() {
+			n++
+		}
+	}
+	return n
+}
+
+// PathSet returns the path set of a volume, or nil.
+func (s *Snapshot) PathSet(volumeID string) *PathSet {
+	for i := range s.PathSets {
+		if s.PathSets[i].VolumeID == volumeID {
+			return &s.PathSets[i]
+		}
+	}
+	return nil
+}
