@@ -71,7 +71,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ConnContext:       withCaller,
 	}
-	stop := context.AfterFunc(ctx, func() { h.Close() })
+	stop := context.AfterFunc(ctx, func() { _ = h.Close() })
 	defer stop()
 	if err := h.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return err
@@ -118,6 +118,8 @@ func (s *Server) reset(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case errors.Is(err, multipath.ErrNotStaged):
 		fail(w, http.StatusNotFound, err)
+	case errors.Is(err, ledger.ErrInvalid):
+		fail(w, http.StatusBadRequest, err)
 	case err != nil:
 		fail(w, http.StatusInternalServerError, err)
 	default:

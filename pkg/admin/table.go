@@ -32,23 +32,24 @@ func (r Report) WriteTable(w io.Writer) error {
 }
 
 func (v Volume) writeTable(w io.Writer) error {
-	device := v.Device
-	if v.DeviceState != multipath.DevicePresent {
-		device = strings.TrimSpace(device + " (" + string(v.DeviceState) + ")")
-	}
-	fmt.Fprintf(w, "%s  %s  %s  %s\n", v.ID, device, binarySize(v.SizeBytes), v.IOPolicy)
+	fmt.Fprintln(w, strings.Join(v.title(), "  "))
 	fmt.Fprintf(w, "  %d/%d usable, %s\n", v.Usable, v.Expected, v.verdict())
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "  PATH\tCONTROLLER\tSTATE\tANA\tFAILOVERS\tLIFETIME\tRETRIES\tERRORS\tRESETS\tRECONNECTS")
+	fmt.Fprintln(t, "  PATH\tUSABLE\tCONTROLLER\tSTATE\tANA\tFAILOVERS\tLIFETIME\tRETRIES\tERRORS\tRESETS\tRECONNECTS")
 	for _, p := range v.Paths {
-		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
-			p.Address.Address(), dash(p.Controller), p.State, dash(string(p.ANAState)),
-			p.bound(number(p.Counts, nvme.Failovers)), p.lifetime(nvme.Failovers),
+		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
+			p.Address.Address(), yes(p.Usable), dash(p.Controller), p.State, dash(p.ana()),
+			p.failovers(), p.lifetime(nvme.Failovers),
 			number(p.Counts, nvme.Retries), number(p.Counts, nvme.Errors),
 			number(p.ControllerCounts, nvme.Resets), number(p.ControllerCounts, nvme.Reconnects))
 	}
 	if err := t.Flush(); err != nil {
 		return err
+	}
+	for _, p := range v.Paths {
+		if p.ConnectError != "" {
+			fmt.Fprintf(w, "  %s cannot be connected: %s\n", p.Address.Address(), p.ConnectError)
+		}
 	}
 	if v.LastReset != nil {
 		fmt.Fprintf(w, "  last reset %s by %s: %s\n", v.LastReset.At.Format("2006-01-02 15:04:05Z"), v.LastReset.By, v.LastReset.Reason)
@@ -56,9 +57,25 @@ func (v Volume) writeTable(w io.Writer) error {
 	return nil
 }
 
+// title names the volume and its device.
+func (v Volume) title() []string {
+	words := []string{v.ID}
+	if v.Device != "" {
+		words = append(words, v.Device)
+	}
+	if v.DeviceState != multipath.DevicePresent {
+		return append(words, "("+string(v.DeviceState)+")")
+	}
+	return append(words, binarySize(v.SizeBytes), string(v.IOPolicy))
+}
+
 // verdict puts the findings in one line.
 func (v Volume) verdict() string {
-	if len(v.Findings) == 0 {
+	switch {
+	case len(v.Findings) > 0:
+	case v.DeviceState == multipath.DevicePending:
+		return "being staged"
+	default:
 		return "healthy"
 	}
 	var words []string
@@ -68,9 +85,13 @@ func (v Volume) verdict() string {
 	return strings.Join(words, "; ")
 }
 
-// bound marks a count that may be too low.
-func (p Path) bound(count string) string {
-	if p.Exact || count == "-" {
+// failovers is the count since the last reset, marked where it may be too low.
+func (p Path) failovers() string {
+	count := number(p.Counts, nvme.Failovers)
+	switch {
+	case p.Name != "" && p.CounterSource == nvme.SourceUnsupported:
+		return "unsupported"
+	case p.Exact || count == "-":
 		return count
 	}
 	return "~" + count
@@ -83,6 +104,22 @@ func (p Path) lifetime(c nvme.Counter) string {
 		return "-"
 	}
 	return strconv.FormatUint(t.Lifetime, 10)
+}
+
+// ana is the path's ANA state. While its controller is not live the kernel
+// shows the last one it heard of, which says nothing.
+func (p Path) ana() string {
+	if p.State != nvme.StateLive {
+		return ""
+	}
+	return string(p.ANAState)
+}
+
+func yes(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
 }
 
 func number(t ledger.Tallies, c nvme.Counter) string {

@@ -204,8 +204,8 @@ func (l *Layer) finish(ctx context.Context, v Volume) (Device, error) {
 	if err != nil {
 		return Device{}, fmt.Errorf("record volume: %w", err)
 	}
-	l.lookSoon()
-	return device(&set, h, DevicePresent), nil
+	// The snapshots that follow show the volume as staged.
+	return device(&set, h, DevicePresent), l.look(ctx)
 }
 
 // applyPolicy sets the I/O policy that the volume asks for. Where it asks for

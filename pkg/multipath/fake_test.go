@@ -2,7 +2,6 @@ package multipath
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -16,8 +15,8 @@ import (
 )
 
 const (
-	testNQN  nvme.NQN = "nqn.2026-11.dev.braid:test"
-	testBoot          = "boot-1"
+	testNQN  = nvme.NQN("nqn.2026-11.dev.braid:test")
+	testBoot = "boot-1"
 )
 
 var (
@@ -157,17 +156,6 @@ func (f *fakeNode) ResetCounters(_ string, h Head) error {
 	return nil
 }
 
-// setState puts the controller of an address in a state.
-func (f *fakeNode) setState(to nvme.TransportID, s nvme.ControllerState) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for i := range f.present {
-		if f.present[i].Address == to {
-			f.present[i].State = s
-		}
-	}
-}
-
 // connected returns the addresses of the controllers, sorted.
 func (f *fakeNode) connected() []string {
 	f.mu.Lock()
@@ -190,7 +178,7 @@ func withLayer(t *testing.T, node *fakeNode, test func(t *testing.T, ctx context
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		l := openLayer(t, ctx, node, t.TempDir())
+		l := openLayer(ctx, t, node, t.TempDir())
 		done := make(chan error, 1)
 		go func() { done <- l.Run(ctx) }()
 		test(t, ctx, l)
@@ -201,7 +189,7 @@ func withLayer(t *testing.T, node *fakeNode, test func(t *testing.T, ctx context
 	})
 }
 
-func openLayer(t *testing.T, ctx context.Context, node *fakeNode, dir string) *Layer {
+func openLayer(ctx context.Context, t *testing.T, node *fakeNode, dir string) *Layer {
 	t.Helper()
 	book, err := ledger.Open(ctx, dir+"/ledger")
 	if err != nil {
@@ -223,5 +211,3 @@ func records(t *testing.T, l *Layer) int {
 	}
 	return len(volumes)
 }
-
-var errTest = errors.New("test")

@@ -176,6 +176,23 @@ func (l *Layer) expire(ctx context.Context) {
 // Snapshot returns the newest snapshot, nil before the first.
 func (l *Layer) Snapshot() *Snapshot { return l.snapshot.Load() }
 
+// stalled is the age of the last observation at which observing counts as
+// stuck. A scan waits for nothing, so this means a bug or a hung kernel.
+const stalled = 2 * time.Minute
+
+// Observing returns an error if the layer has stopped observing. Before the
+// first observation it has not stopped.
+func (l *Layer) Observing() error {
+	s := l.snapshot.Load()
+	if s == nil {
+		return nil
+	}
+	if age := l.now().Sub(s.At); age > stalled {
+		return fmt.Errorf("the last observation of the paths is %s old", age.Round(time.Second))
+	}
+	return nil
+}
+
 // lookSoon asks for an observation without waiting for it.
 func (l *Layer) lookSoon() {
 	select {

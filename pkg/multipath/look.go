@@ -32,6 +32,9 @@ func (l *Layer) lookLocked(ctx context.Context) error {
 	ledgerErr := l.sample(ctx, volumes, obs)
 	snap := &Snapshot{At: obs.At}
 	for _, v := range volumes {
+		if v.releasing { // its paths go because they are meant to
+			continue
+		}
 		snap.PathSets = append(snap.PathSets, merge(v, obs, l.history(v), failed[v.SubsystemNQN]))
 	}
 	l.show(obs, snap)

@@ -58,6 +58,17 @@ func headOf(obs *Observation, devNum string) (nvme.NQN, *Head) {
 	return "", nil
 }
 
+// Serves tells whether a block device is the volume's namespace, whoever has
+// connected it. A device that is gone serves nothing.
+func (l *Layer) Serves(ctx context.Context, v Volume, devNum string) (bool, error) {
+	obs, err := l.engine.Observe(ctx)
+	if err != nil {
+		return false, err
+	}
+	nqn, head := headOf(obs, devNum)
+	return head != nil && nqn == v.SubsystemNQN && head.Is(v.Namespace), nil
+}
+
 // release does it, with the subsystem lock held. head is the volume's device
 // where there is no record to find it by.
 func (l *Layer) release(ctx context.Context, volumeID string, nqn nvme.NQN, head *Head) error {

@@ -11,7 +11,8 @@ import (
 // Transport is how a controller is reached.
 type Transport string
 
-// The transports that Braid connects. Others are observed, never connected.
+// TransportTCP is the transport that Braid connects. Others are observed,
+// never connected.
 const TransportTCP Transport = "tcp"
 
 // DefaultTrSvcID is the port IANA assigned to NVMe over TCP I/O controllers.

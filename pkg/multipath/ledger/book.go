@@ -115,7 +115,7 @@ func decode(name string, data []byte) (book, error) {
 	if err := b.Key.check(); err != nil {
 		return book{}, err
 	}
-	if want := b.Key.fileName(); want != name {
+	if want := b.fileName(); want != name {
 		return book{}, fmt.Errorf("the book of %q belongs in %s", b.Key, want)
 	}
 	return b, b.check()

@@ -96,7 +96,7 @@ func (l *Ledger) save(o *openBook, next book) error {
 	if err != nil {
 		return fmt.Errorf("ledger of %s: %w", next.Key, err)
 	}
-	if err := l.write(filepath.Join(l.dir, next.Key.fileName()), data, 0o600); err != nil {
+	if err := l.write(filepath.Join(l.dir, next.fileName()), data, 0o600); err != nil {
 		return fmt.Errorf("ledger of %s: %w", next.Key, err)
 	}
 	o.book, o.dirty, o.saved = next, false, next.seen()
