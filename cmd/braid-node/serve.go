@@ -103,13 +103,14 @@ func serve(ctx context.Context, args []string, _ io.Writer) error {
 	if err != nil {
 		return err
 	}
-	csi, err := driver.Listen(ctx, c.endpoint)
+	// First, for it makes the directory in which both are by default.
+	root, err := admin.Listen(c.adminSocket)
 	if err != nil {
 		return err
 	}
-	root, err := admin.Listen(c.adminSocket)
+	csi, err := driver.Listen(ctx, c.endpoint)
 	if err != nil {
-		return errors.Join(err, csi.Close())
+		return errors.Join(err, root.Close())
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return layer.Run(ctx) })

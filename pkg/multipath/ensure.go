@@ -106,7 +106,7 @@ func (l *Layer) await(ctx context.Context, v Volume) (Device, error) {
 			case connected.IsZero():
 				connected = now
 			case !rescanned:
-				l.rescan(ctx, set)
+				l.rescan(ctx, l.seen.Load().Subsystem(v.SubsystemNQN))
 				rescanned = true
 			case now.Sub(connected) > namespaceWait && set.Device.Name == "":
 				return Device{}, fmt.Errorf("%w: subsystem %s is connected, but %s is not in it", ErrNoNamespace, v.SubsystemNQN, v.Namespace)

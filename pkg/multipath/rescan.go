@@ -10,58 +10,62 @@ import (
 	"github.com/braid-csi/braid/pkg/nvme"
 )
 
-// Rescan makes the kernel read the volume's namespace anew on every live
-// controller, so that a new size shows, and returns the device. devNum is
-// what was found staged, for a volume without a record.
-func (l *Layer) Rescan(ctx context.Context, volumeID, devNum string) (Device, error) {
-	if err := l.look(ctx); err != nil {
-		return Device{}, err
-	}
-	set := l.Snapshot().PathSet(volumeID)
-	if set == nil {
-		return Device{}, fmt.Errorf("%w: volume %s", ErrNotStaged, volumeID)
-	}
-	if set.Device.State != DevicePresent || devNum != "" && devNum != set.Device.DevNum {
-		return Device{}, fmt.Errorf("%w: the device of volume %s is %s", ErrConflict, volumeID, set.Device.State)
-	}
-	l.rescan(ctx, set)
-	return l.rescanned(ctx, volumeID, set.Device)
-}
-
-// rescan asks every live controller of the set for its namespaces.
-func (l *Layer) rescan(ctx context.Context, set *PathSet) {
-	for i := range set.Paths {
-		if p := &set.Paths[i]; p.State == nvme.StateLive {
-			if err := l.engine.Rescan(p.Controller); err != nil {
-				klog.FromContext(ctx).Error(err, "Rescan failed", "controller", p.Controller)
-			}
-		}
-	}
-}
-
-// sizeWait is for how long a rescan may take to show a new size.
+// sizeWait is for how long a rescan may take to show a new size. The kernel
+// scans in the background and gives no sign that it is done.
 const sizeWait = 2 * time.Second
 
-// rescanned waits until a rescan has shown its effect: until the size changed,
-// or for sizeWait where it does not, which is no error. The kernel gives no
-// sign that a scan is over.
-func (l *Layer) rescanned(ctx context.Context, volumeID string, before Device) (Device, error) {
-	ctx, cancel := context.WithTimeout(ctx, sizeWait)
-	defer cancel()
+// Rescan makes the kernel read a volume's namespace anew on every live
+// controller, so that a new size shows, and returns the device. devNum is the
+// device that is staged; it is enough where the volume has no record. A size
+// that stays is no error.
+func (l *Layer) Rescan(ctx context.Context, volumeID, devNum string) (Device, error) {
+	obs, err := l.engine.Observe(ctx)
+	if err != nil {
+		return Device{}, err
+	}
+	nqn, before := headOf(obs, devNum)
+	if before == nil {
+		return Device{}, fmt.Errorf("%w: volume %s: no NVMe device is %q", ErrNotStaged, volumeID, devNum)
+	}
+	l.rescan(ctx, obs.Subsystem(nqn))
+	deadline := time.NewTimer(sizeWait)
+	defer deadline.Stop()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
 	for {
-		looked := l.nextLook()
-		set := l.Snapshot().PathSet(volumeID)
-		if set == nil {
-			return Device{}, fmt.Errorf("%w: volume %s", ErrNotStaged, volumeID)
+		if obs, err = l.engine.Observe(ctx); err != nil {
+			return Device{}, err
 		}
-		if set.Device.SizeBytes != before.SizeBytes {
-			return set.Device, nil
+		_, now := headOf(obs, devNum)
+		if now == nil || now.Epoch != before.Epoch {
+			return Device{}, fmt.Errorf("%w: volume %s: %s vanished", ErrConflict, volumeID, before.Name)
 		}
-		l.lookSoon()
+		d := Device{State: DevicePresent, Name: now.Name, Path: now.Device, DevNum: now.DevNum, SizeBytes: now.SizeBytes}
+		if now.SizeBytes != before.SizeBytes {
+			return d, nil
+		}
 		select {
-		case <-looked:
+		case <-tick.C:
+		case <-deadline.C:
+			return d, nil
 		case <-ctx.Done():
-			return set.Device, nil
+			return Device{}, context.Cause(ctx)
+		}
+	}
+}
+
+// rescan asks every live controller of a subsystem for its namespaces: the
+// kernel refreshes a path only through its own.
+func (l *Layer) rescan(ctx context.Context, s *Subsystem) {
+	if s == nil {
+		return
+	}
+	for _, c := range s.Controllers {
+		if c.State != nvme.StateLive {
+			continue
+		}
+		if err := l.engine.Rescan(c.Name); err != nil {
+			klog.FromContext(ctx).Error(err, "Rescan failed", "controller", c.Name)
 		}
 	}
 }

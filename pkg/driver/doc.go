@@ -1,0 +1,19 @@
+// Package driver is the CSI edge of Braid: the only package that knows CSI
+// types and gRPC codes (Container Storage Interface 1.13; Identity and Node
+// service, node only).
+//
+// A call is first parsed as a whole into a typed request; everything wrong
+// with it is found, and named by field, before anything is touched. Then it
+// takes the volume's lock (another call for the volume: ABORTED) and commands
+// two things below it: the paths of the volume, by which its block device
+// appears, and the device's file system or node at a path. What is staged or
+// published where is asked from the kernel's mount table, never from a record,
+// so that a restart forgets nothing.
+//
+// Volume health is answered from memory: kubelet asks for one volume after
+// another, and one hanging answer would stall the health of every driver on
+// the node.
+//
+// Handlers return plain errors; one interceptor turns them into gRPC codes
+// (errors.go).
+package driver
