@@ -13,6 +13,7 @@ VM           = bin/braid-vm
 export CGO_ENABLED := 0
 
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 
 .PHONY: help
 help: ## Show this help
@@ -23,7 +24,7 @@ demo: build testbed ## Cut a path under I/O in a VM and watch Braid tell about i
 	@$(VM) run -kernel $(KERNEL) -o $(ARTIFACTS)/demo -add bin/braid-node=/usr/bin/braid-node -timeout 10m -- bin/braid-demo
 
 .PHONY: test
-test: unit e2e demo ## Everything: unit tests, all scenarios on a real kernel, the demo
+test: testbed unit e2e demo ## Everything: unit tests, all scenarios on a real kernel, the demo
 
 .PHONY: unit
 unit: ## Unit tests: no root, no VM

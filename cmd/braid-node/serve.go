@@ -17,6 +17,7 @@ import (
 
 	"github.com/braid-csi/braid/pkg/admin"
 	"github.com/braid-csi/braid/pkg/driver"
+	"github.com/braid-csi/braid/pkg/durable"
 	"github.com/braid-csi/braid/pkg/health"
 	"github.com/braid-csi/braid/pkg/multipath"
 	"github.com/braid-csi/braid/pkg/multipath/ledger"
@@ -73,29 +74,51 @@ func serve(ctx context.Context, args []string, _ io.Writer) error {
 	if err != nil {
 		return err
 	}
-	log := klog.FromContext(ctx)
-	log.Info("Starting", "version", version, "node", c.nodeID)
-
-	self, err := os.Executable()
-	if err != nil {
-		return err
+	klog.FromContext(ctx).Info("Starting", "version", version, "node", c.nodeID)
+	if err := os.MkdirAll(c.stateDir, 0o700); err != nil {
+		return fmt.Errorf("-state-dir: %w", err)
 	}
-	engine, err := native.New(native.Options{State: c.stateDir, NodeUID: c.nodeUID, Child: []string{self, kernelWrite}})
+	// Two of us, during a rollout for instance, would write over each other's
+	// ledger.
+	lock, err := durable.Lock(filepath.Join(c.stateDir, "lock"))
+	if err != nil {
+		return fmt.Errorf("-state-dir: %w", err)
+	}
+	defer lock.Close()
+	engine, err := newEngine(c)
 	if err != nil {
 		return err
 	}
 	defer engine.Close()
-	record, err := ledger.Open(ctx, filepath.Join(c.stateDir, "ledger"))
-	if err != nil {
-		return fmt.Errorf("ledger: %w", err)
-	}
 	monitor := health.NewMonitor(func(*multipath.PathSet) health.Policy { return c.policy })
-	layer, err := multipath.New(ctx, engine, record, multipath.Options{
-		Dir: filepath.Join(c.stateDir, "volumes"), PollInterval: c.pollInterval, Publish: monitor.Update, KeepLedger: ledgerKeep,
-	})
+	layer, err := newLayer(ctx, c, engine, monitor)
 	if err != nil {
 		return err
 	}
+	return runParts(ctx, c, layer, monitor)
+}
+
+func newEngine(c config) (*native.Engine, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	return native.New(native.Options{State: c.stateDir, NodeUID: c.nodeUID, Child: []string{self, kernelWrite}})
+}
+
+func newLayer(ctx context.Context, c config, engine *native.Engine, monitor *health.Monitor) (*multipath.Layer, error) {
+	record, err := ledger.Open(ctx, filepath.Join(c.stateDir, "ledger"))
+	if err != nil {
+		return nil, fmt.Errorf("ledger: %w", err)
+	}
+	return multipath.New(ctx, engine, record, multipath.Options{
+		Dir: filepath.Join(c.stateDir, "volumes"), PollInterval: c.pollInterval, Publish: monitor.Update, KeepLedger: ledgerKeep,
+	})
+}
+
+// runParts opens the sockets and runs everything side by side; the first part
+// that fails ends the others.
+func runParts(ctx context.Context, c config, layer *multipath.Layer, monitor *health.Monitor) error {
 	server, err := driver.New(driver.Config{
 		NodeID: c.nodeID, Version: version, Paths: layer, Volumes: volume.New(volume.Linux()), Health: monitor,
 		Probe: func(context.Context) error { return layer.Observing() },
