@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// ErrLocked: another process has the lock.
+// ErrLocked says that another process has the lock.
 var ErrLocked = errors.New("another process uses it")
 
 // Lock makes the file at path the sign that this process alone uses what the

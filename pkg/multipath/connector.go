@@ -33,6 +33,8 @@ type attempt struct {
 	failures int
 	last     error
 	next     time.Time
+	// since is when the way was found present; zero while it is missing.
+	since time.Time
 }
 
 func (a *attempt) running() bool {
@@ -61,20 +63,32 @@ func missing(volumes map[string]*staged, obs *Observation) map[way]ConnectOption
 	return want
 }
 
-// connectMissing starts an attempt for every way that is missing and due, and
-// forgets the failures of those that are there.
+// connectMissing starts an attempt for every way that is missing and due. The
+// failures of a way are forgotten once it has been there for a while: a target
+// that accepts and then throws out must not be asked twice a second.
 func (l *Layer) connectMissing(ctx context.Context, obs *Observation) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	want := missing(l.volumes, obs)
+	now := l.now()
 	for w, a := range l.attempts {
-		if _, ok := want[w]; !ok && !a.running() {
+		if _, ok := want[w]; ok || a.running() {
+			continue
+		}
+		switch {
+		case a.since.IsZero():
+			a.since, a.last = now, nil
+		case now.Sub(a.since) > lastBackoff:
 			delete(l.attempts, w)
 		}
 	}
-	now := l.now()
 	for w, options := range want {
 		a := l.attempts[w]
+		if a != nil && !a.running() && !a.since.IsZero() { // it was there, but not for long
+			a.since = time.Time{}
+			a.failures++
+			a.next = now.Add(backoff(a.failures))
+		}
 		if a != nil && (a.running() || now.Before(a.next)) {
 			continue
 		}
@@ -100,8 +114,7 @@ func (l *Layer) begin(log klog.Logger, w way, a *attempt, options ConnectOptions
 	}()
 }
 
-// ended notes how an attempt went. A controller that came up after everybody
-// lost interest is taken down again.
+// ended notes how an attempt went.
 func (l *Layer) ended(ctx context.Context, w way, a *attempt, name string, err error) {
 	log := klog.FromContext(ctx).WithValues("subsystemNQN", w.nqn, "address", w.address.String())
 	l.mu.Lock()
@@ -111,9 +124,8 @@ func (l *Layer) ended(ctx context.Context, w way, a *attempt, name string, err e
 		a.last = err
 		a.next = l.now().Add(backoff(a.failures))
 	} else {
-		a.failures, a.last = 0, nil
 		// The kernel has it; until the next look shows that, do not ask again.
-		a.next = l.now().Add(firstBackoff)
+		a.last, a.next = nil, l.now().Add(firstBackoff)
 	}
 	first := a.failures == 1
 	l.mu.Unlock()
@@ -126,8 +138,8 @@ func (l *Layer) ended(ctx context.Context, w way, a *attempt, name string, err e
 		log.V(2).Info("Path still cannot be connected", "err", err, "failures", a.failures)
 	default:
 		log.Info("Path connected", "controller", name)
-		if !wanted && name != "" {
-			go l.disconnectUnwanted(context.WithoutCancel(ctx), w, name)
+		if !wanted {
+			ask(l.litter) // it came up after everybody had lost interest
 		}
 	}
 }
@@ -146,33 +158,6 @@ func (l *Layer) wants(w way) bool {
 		}
 	}
 	return false
-}
-
-// disconnectUnwanted takes down what an abandoned attempt has connected,
-// unless it is wanted by now.
-func (l *Layer) disconnectUnwanted(ctx context.Context, w way, name string) {
-	log := klog.FromContext(ctx)
-	unlock, err := l.subsystems.lock(ctx, w.nqn)
-	if err != nil {
-		return // cannot be: ctx does not end
-	}
-	defer unlock()
-	l.mu.Lock()
-	wanted := l.wants(w)
-	l.mu.Unlock()
-	if wanted {
-		return
-	}
-	obs, err := l.engine.Observe(ctx)
-	if err != nil {
-		log.Error(err, "A controller that nobody wants stays", "controller", name)
-		return
-	}
-	if s := obs.Subsystem(w.nqn); s != nil && s.Controller(name) != nil {
-		if err := l.engine.Disconnect(ctx, *s.Controller(name)); err != nil {
-			log.Error(err, "A controller that nobody wants stays", "controller", name)
-		}
-	}
 }
 
 // cancelAttempts ends the attempts for ways of a subsystem that nobody wants

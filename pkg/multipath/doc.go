@@ -34,15 +34,17 @@
 //
 // Three, never taken the other way round:
 //
-//	subsystem lock   one Ensure or Release at a time per subsystem; may be held
-//	                 for long, waiting for it ends with the caller's context
+//	subsystem lock   what connects or disconnects for good, one at a time per
+//	                 subsystem; may be held for long, waiting for it ends with
+//	                 the caller's context
 //	look lock        one observation, with its ledger entries, at a time;
 //	                 Reset holds it so that no sample falls between its steps
-//	state lock       the maps; held for moments, never over I/O
+//	state lock       the maps and the records on disk; never held over anything
+//	                 that waits for a device or a target
 //
-// No lock is held while the kernel connects: attempts run in goroutines of
-// their own, and one that comes up when nobody wants it any more takes itself
-// down again.
+// No lock is held while a path is awaited or the kernel connects: attempts run
+// in goroutines of their own. What comes up when nobody wants it any more, and
+// whatever else a crash or a failure left behind, is taken down by tidy.
 //
 // # Design note, 2026-11-22: the record is a hint
 //

@@ -136,7 +136,7 @@ func TestMissingPathComesBack(t *testing.T) {
 		if _, err := l.Ensure(ctx, testVolume("v", uuidA, way1, way2)); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(5 * time.Minute) //nolint:forbidigo // the bubble's time: nobody waits
+		sleep(5 * time.Minute)
 		set := l.Snapshot().PathSet("v")
 		if set.Usable() != 1 || set.Paths[1].ConnectError != "connection refused" {
 			t.Errorf("while refused: %d usable, %q", set.Usable(), set.Paths[1].ConnectError)
@@ -144,7 +144,7 @@ func TestMissingPathComesBack(t *testing.T) {
 		node.mu.Lock()
 		delete(node.answer, way2)
 		node.mu.Unlock()
-		time.Sleep(lastBackoff * 2) //nolint:forbidigo // the bubble's time: nobody waits
+		sleep(2 * lastBackoff)
 		if set := l.Snapshot().PathSet("v"); set.Usable() != 2 {
 			t.Errorf("%d usable after the address answered, want 2: %+v", set.Usable(), set.Paths)
 		}

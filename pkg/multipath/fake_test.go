@@ -40,6 +40,7 @@ type fakeNode struct {
 	// generation numbers lives: of controllers, and of the heads while there
 	// is any controller.
 	generation, headLife int
+	observed             int // how often
 }
 
 func newFakeNode(namespaces ...nvme.NamespaceID) *fakeNode {
@@ -61,6 +62,7 @@ func hangs(ctx context.Context) error {
 func (f *fakeNode) Observe(context.Context) (*Observation, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.observed++
 	obs := &Observation{At: time.Now()}
 	if len(f.present) == 0 {
 		return obs, nil
@@ -94,6 +96,17 @@ func (f *fakeNode) BootID() string                { return testBoot }
 func (f *fakeNode) Prepare(context.Context) error { return nil }
 func (f *fakeNode) Ready(Head) error              { return nil }
 
+func (f *fakeNode) Adopt(c Controller) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range f.present {
+		if f.present[i].Epoch == c.Epoch {
+			f.present[i].Owner = owner
+		}
+	}
+	return nil
+}
+
 func (f *fakeNode) InUse(_ context.Context, h Head) (bool, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -120,7 +133,10 @@ func (f *fakeNode) add(to nvme.TransportID, who string) string {
 		f.headLife++
 	}
 	f.generation++
-	name := fmt.Sprintf("nvme%d", len(f.present))
+	name := "nvme0" // the lowest that is free, as the kernel gives them out
+	for n := 1; slices.ContainsFunc(f.present, func(c Controller) bool { return c.Name == name }); n++ {
+		name = fmt.Sprintf("nvme%d", n)
+	}
 	f.present = append(f.present, Controller{
 		Name: name, State: nvme.StateLive, Address: to, Owner: who, Epoch: fmt.Sprintf("%s/controller/%d", testBoot, f.generation),
 	})
@@ -154,6 +170,13 @@ func (f *fakeNode) ResetCounters(_ string, h Head) error {
 		f.counts[p.Name] = nvme.Counters{nvme.Failovers: 0}
 	}
 	return nil
+}
+
+// drop makes the controller of an address vanish.
+func (f *fakeNode) drop(to nvme.TransportID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.present = slices.DeleteFunc(f.present, func(c Controller) bool { return c.Address == to })
 }
 
 // connected returns the addresses of the controllers, sorted.

@@ -32,6 +32,8 @@ type observer interface {
 type connector interface {
 	// Prepare makes sure that the node can connect at all.
 	Prepare(context.Context) error
+	// Adopt signs a controller as connected by Braid.
+	Adopt(Controller) error
 	// Connect makes one controller and returns its name. It may take minutes.
 	Connect(context.Context, nvme.NQN, nvme.TransportID, ConnectOptions) (string, error)
 	// Disconnect takes a controller down and waits until it is gone.
@@ -75,7 +77,8 @@ type Layer struct {
 	keep    time.Duration
 
 	subsystems locks      // see doc.go
-	lookMu     sync.Mutex // the look lock
+	lookMu     sync.Mutex // the look lock; guards complaint
+	complaint  string     // what was wrong with the ledger last
 
 	mu       sync.Mutex // the state lock; guards what follows
 	volumes  map[string]*staged
@@ -84,7 +87,8 @@ type Layer struct {
 
 	snapshot atomic.Pointer[Snapshot]
 	seen     atomic.Pointer[Observation]
-	hint     chan struct{}
+	hint     chan struct{} // asks for a look
+	litter   chan struct{} // asks for a tidying
 	// background is the context of the attempts, which outlive the calls that
 	// begin them; Run ends it.
 	background context.Context
@@ -96,8 +100,11 @@ type staged struct {
 	Volume
 	// Head is the device that was staged; its Epoch is empty until then.
 	Head stagedHead
-	// releasing: nothing is connected for it any more.
+	// releasing: it is being given up, and nothing is connected for it.
 	releasing bool
+	// foreign are the epochs of controllers that were there before it and that
+	// nobody had signed: Braid did not connect those.
+	foreign []string
 }
 
 // New returns a layer with the volumes of this boot that its records tell of.
@@ -123,16 +130,20 @@ func New(ctx context.Context, e engine, l *ledger.Ledger, o Options) (*Layer, er
 	return &Layer{
 		engine: e, ledger: l, store: s, poll: o.PollInterval, now: o.Clock, publish: o.Publish, keep: o.KeepLedger,
 		volumes: volumes, attempts: map[way]*attempt{}, looked: make(chan struct{}),
-		hint: make(chan struct{}, 1), background: background, stop: stop,
+		hint: make(chan struct{}, 1), litter: make(chan struct{}, 1), background: background, stop: stop,
 	}, nil
 }
 
 // Run observes until ctx ends, then gives up what is being connected.
 func (l *Layer) Run(ctx context.Context) error {
 	log := klog.FromContext(ctx)
-	var hints sync.WaitGroup
-	defer hints.Wait()
-	hints.Go(func() {
+	if err := l.adopt(ctx); err != nil {
+		return err
+	}
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	beside.Go(func() { l.tidy(ctx) })
+	beside.Go(func() {
 		if err := l.engine.Hints(ctx, l.lookSoon); err != nil {
 			log.Error(err, "No hints from the kernel; polling alone finds changes", "interval", l.poll)
 		}
@@ -194,10 +205,12 @@ func (l *Layer) Observing() error {
 }
 
 // lookSoon asks for an observation without waiting for it.
-func (l *Layer) lookSoon() {
+func (l *Layer) lookSoon() { ask(l.hint) }
+
+func ask(c chan<- struct{}) {
 	select {
-	case l.hint <- struct{}{}:
-	default: // one is asked for already
+	case c <- struct{}{}:
+	default: // it is asked for already
 	}
 }
 

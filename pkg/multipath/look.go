@@ -3,10 +3,11 @@ package multipath
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"k8s.io/klog/v2"
 
 	"github.com/braid-csi/braid/pkg/multipath/ledger"
 	"github.com/braid-csi/braid/pkg/nvme"
@@ -27,9 +28,9 @@ func (l *Layer) lookLocked(ctx context.Context) error {
 		return err
 	}
 	volumes, failed := l.state()
-	// A ledger that cannot be written must not blind health: the snapshot
-	// goes out with what it knows.
-	ledgerErr := l.sample(ctx, volumes, obs)
+	// A ledger that cannot be written must neither blind health nor keep a
+	// volume from being staged or released.
+	l.complain(ctx, l.sample(ctx, volumes, obs))
 	snap := &Snapshot{At: obs.At}
 	for _, v := range volumes {
 		if v.releasing { // its paths go because they are meant to
@@ -39,10 +40,20 @@ func (l *Layer) lookLocked(ctx context.Context) error {
 	}
 	l.show(obs, snap)
 	l.connectMissing(ctx, obs)
-	if ledgerErr != nil {
-		return fmt.Errorf("ledger: %w", ledgerErr)
-	}
 	return nil
+}
+
+// complain logs what is wrong with the ledger, once until it changes. Called
+// with the look lock held.
+func (l *Layer) complain(ctx context.Context, err error) {
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	if text != l.complaint && err != nil {
+		klog.FromContext(ctx).Error(err, "The ledger is not up to date; health goes on without it")
+	}
+	l.complaint = text
 }
 
 // state copies the volumes, in the order of their IDs, and why connecting
@@ -139,8 +150,8 @@ func samples(v *staged, obs *Observation, was *PathSet) map[string]ledger.Sample
 				sample.Epoch, sample.Source, sample.Counters, sample.Exact = p.Epoch, p.Source, p.Counters, p.Exact
 			}
 		}
-		sample.Down = !usable && wasUsable(was, w.address)
-		out[w.address.String()] = sample
+		sample.Down = !usable && wasUsable(was, w.key())
+		out[w.key()] = sample
 	}
 	if head != nil {
 		out[ledger.HeadKey] = kernelSample(obs.At, head.Epoch, head.Counters)
@@ -148,12 +159,12 @@ func samples(v *staged, obs *Observation, was *PathSet) map[string]ledger.Sample
 	return out
 }
 
-func wasUsable(set *PathSet, address nvme.TransportID) bool {
+func wasUsable(set *PathSet, key string) bool {
 	if set == nil {
 		return false
 	}
 	for i := range set.Paths {
-		if set.Paths[i].Address == address {
+		if set.Paths[i].Key == key {
 			return set.Paths[i].Usable()
 		}
 	}
@@ -165,7 +176,7 @@ func controllerSamples(v *staged, obs *Observation) map[string]ledger.Sample {
 	out := map[string]ledger.Sample{}
 	for _, w := range pair(v.Addresses, obs.Subsystem(v.SubsystemNQN)) {
 		if w.controller != nil {
-			out[w.address.String()] = kernelSample(obs.At, w.controller.Epoch, w.controller.Counters)
+			out[w.key()] = kernelSample(obs.At, w.controller.Epoch, w.controller.Counters)
 		}
 	}
 	return out

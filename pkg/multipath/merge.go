@@ -15,15 +15,27 @@ type served struct {
 	expected   bool
 }
 
+// key is the name of the path in the ledger. A controller's own address may
+// say more than the expected one (through which interface it goes), and two of
+// them must not share a record.
+func (w served) key() string {
+	if w.controller != nil {
+		return w.controller.Address.String()
+	}
+	return w.address.String()
+}
+
 // pair finds the controller of every expected address, and then lists the
 // controllers that are left, by name: somebody else connected them. Where two
-// controllers serve one address the live one counts.
+// controllers serve one address the live one counts; of two that are the same
+// to the letter (duplicate_connect) the other one is no path more and is left
+// out.
 func pair(expected []nvme.TransportID, s *Subsystem) []served {
 	var controllers []Controller
 	if s != nil {
 		controllers = s.Controllers
 	}
-	taken := map[string]bool{}
+	taken, same := map[string]bool{}, map[nvme.TransportID]bool{}
 	var ways []served
 	for _, address := range expected {
 		w := served{address: address, expected: true}
@@ -35,13 +47,15 @@ func pair(expected []nvme.TransportID, s *Subsystem) []served {
 		}
 		if w.controller != nil {
 			taken[w.controller.Name] = true
+			same[w.controller.Address] = true
 		}
 		ways = append(ways, w)
 	}
 	first := len(ways)
 	for i := range controllers {
-		if c := &controllers[i]; !taken[c.Name] {
+		if c := &controllers[i]; !taken[c.Name] && !same[c.Address] {
 			ways = append(ways, served{address: c.Address, controller: c})
+			same[c.Address] = true
 		}
 	}
 	slices.SortFunc(ways[first:], func(a, b served) int { return cmp.Compare(a.controller.Name, b.controller.Name) })
@@ -69,9 +83,8 @@ func merge(v *staged, obs *Observation, h history, failed map[nvme.TransportID]e
 	set.Device = device(v, head, state)
 	for _, w := range pair(v.Addresses, s) {
 		p := Path{
-			Address: w.address, Expected: w.expected, State: nvme.StateAbsent, Source: nvme.SourceUnsupported,
-			Record:           h.paths[w.address.String()],
-			ControllerRecord: h.controllers[w.address.String()],
+			Address: w.address, Key: w.key(), Expected: w.expected, State: nvme.StateAbsent, Source: nvme.SourceUnsupported,
+			Record: h.paths[w.key()], ControllerRecord: h.controllers[w.key()],
 		}
 		if p.Record.Source != "" {
 			p.Source = p.Record.Source

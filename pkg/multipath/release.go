@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
+	"time"
 
 	"k8s.io/klog/v2"
 
@@ -14,11 +16,17 @@ import (
 // owner is how controllers that Braid connected are signed.
 const owner = "braid"
 
+// idleWait is for how long a device may go on being used when it is released:
+// udev looks into a device that was just unmounted.
+const idleWait = 3 * time.Second
+
 // Release gives a volume up: nothing is connected for it any more, and the
 // controllers that Braid connected are taken down unless another volume or
 // somebody else uses their subsystem. The ledger stays. devNum is the device
 // that was found staged, "" for none; it is enough where there is no record.
 // A volume that is not known and has no device is released already.
+//
+// It fails with ErrBusy, and changes nothing, while somebody uses the device.
 func (l *Layer) Release(ctx context.Context, volumeID, devNum string) error {
 	obs, err := l.engine.Observe(ctx)
 	if err != nil {
@@ -39,7 +47,7 @@ func (l *Layer) Release(ctx context.Context, volumeID, devNum string) error {
 		return err
 	}
 	defer unlock()
-	return l.release(ctx, volumeID, nqn, head)
+	return l.release(ctx, volumeID, nqn, head, nil)
 }
 
 // headOf finds the head with a device number, and its subsystem.
@@ -70,37 +78,36 @@ func (l *Layer) Serves(ctx context.Context, v Volume, devNum string) (bool, erro
 }
 
 // release does it, with the subsystem lock held. head is the volume's device
-// where there is no record to find it by.
-func (l *Layer) release(ctx context.Context, volumeID string, nqn nvme.NQN, head *Head) error {
-	l.mu.Lock()
-	v := l.volumes[volumeID]
-	if v != nil {
-		v.releasing = true
-	}
-	others := 0
-	for id, o := range l.volumes {
-		if id != volumeID && o.SubsystemNQN == nqn && !o.releasing {
-			others++
-		}
-	}
-	l.mu.Unlock()
-	l.cancelAttempts(nqn)
-	// The last look takes the counters into the ledger before they go.
+// where there is no record to find it by; keep are the epochs of controllers
+// that are not to be touched.
+//
+//	staged --> idle? --no--> staged, ErrBusy
+//	             |
+//	            yes --> marked as releasing, on disk --> disconnected --> record removed
+//	                        ^                                 |
+//	                        +------- tidy tries again --------+ failed, or Braid died
+func (l *Layer) release(ctx context.Context, volumeID string, nqn nvme.NQN, head *Head, keep []string) error {
+	// This look also takes the last counts into the ledger.
 	if err := l.look(ctx); err != nil {
 		return err
 	}
 	s := l.seen.Load().Subsystem(nqn)
-	if s != nil {
-		if v != nil {
-			head, _ = find(v, s)
-		}
-		if err := l.mustBeIdle(ctx, head); err != nil {
+	l.mu.Lock()
+	v := l.volumes[volumeID]
+	l.mu.Unlock()
+	if v != nil {
+		head, _ = find(v, s)
+	}
+	if err := l.mustBeIdle(ctx, head); err != nil {
+		return err
+	}
+	if err := l.markReleasing(volumeID); err != nil {
+		return err
+	}
+	l.cancelAttempts(nqn)
+	if s != nil && !l.needed(nqn, volumeID) {
+		if err := l.disconnect(ctx, s, head, keep); err != nil {
 			return err
-		}
-		if others == 0 {
-			if err := l.disconnect(ctx, s, head); err != nil {
-				return err
-			}
 		}
 	}
 	if err := l.store.remove(volumeID); err != nil {
@@ -112,25 +119,53 @@ func (l *Layer) release(ctx context.Context, volumeID string, nqn nvme.NQN, head
 	return l.look(ctx)
 }
 
-// mustBeIdle refuses to take a device from under somebody who has it mounted,
-// in whatever mount namespace: data would be lost.
+// markReleasing notes, also on disk, that a volume is being given up: should
+// Braid die now, its next run goes on with it rather than connect it anew.
+func (l *Layer) markReleasing(volumeID string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	v := l.volumes[volumeID]
+	if v == nil || v.releasing {
+		return nil
+	}
+	marked := *v
+	marked.releasing = true
+	if err := l.store.save(&marked); err != nil {
+		return fmt.Errorf("record volume: %w", err)
+	}
+	l.volumes[volumeID] = &marked
+	return nil
+}
+
+// mustBeIdle refuses to take a device from under somebody: data would be lost.
 func (l *Layer) mustBeIdle(ctx context.Context, h *Head) error {
 	if h == nil {
 		return nil
 	}
-	busy, err := l.engine.InUse(ctx, *h)
-	if err != nil {
-		return err
+	deadline := l.now().Add(idleWait)
+	for {
+		busy, err := l.engine.InUse(ctx, *h)
+		switch {
+		case err != nil:
+			return err
+		case !busy:
+			return nil
+		case l.now().After(deadline):
+			return fmt.Errorf("%w: %s is still mounted, open or held by somebody", ErrBusy, h.Name)
+		}
+		timer := time.NewTimer(100 * time.Millisecond)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return context.Cause(ctx)
+		}
 	}
-	if busy {
-		return fmt.Errorf("%w: %s is still mounted or held by somebody", ErrBusy, h.Name)
-	}
-	return nil
 }
 
-// disconnect takes down the subsystem's controllers that are Braid's, unless
-// another of its namespaces is in use.
-func (l *Layer) disconnect(ctx context.Context, s *Subsystem, but *Head) error {
+// disconnect takes down the subsystem's controllers that are Braid's and not
+// to be kept, unless another of its namespaces than but is in use.
+func (l *Layer) disconnect(ctx context.Context, s *Subsystem, but *Head, keep []string) error {
 	log := klog.FromContext(ctx).WithValues("subsystemNQN", s.NQN)
 	for _, h := range s.Heads {
 		if but != nil && h.Name == but.Name {
@@ -148,8 +183,8 @@ func (l *Layer) disconnect(ctx context.Context, s *Subsystem, but *Head) error {
 	var wait sync.WaitGroup
 	errs := make([]error, len(s.Controllers))
 	for i, c := range s.Controllers {
-		if c.Owner != owner {
-			log.Info("Controller stays: Braid did not connect it", "controller", c.Name, "owner", c.Owner)
+		if c.Owner != owner || slices.Contains(keep, c.Epoch) {
+			log.V(2).Info("Controller stays", "controller", c.Name, "owner", c.Owner)
 			continue
 		}
 		wait.Go(func() {

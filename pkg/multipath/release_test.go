@@ -36,7 +36,11 @@ func TestRelease(t *testing.T) {
 		{"a controller that Braid did not connect", func(_ *testing.T, _ context.Context, _ *Layer, node *fakeNode) {
 			node.mu.Lock()
 			defer node.mu.Unlock()
-			node.present[0].Owner = ""
+			for i := range node.present {
+				if node.present[i].Address == way1 {
+					node.present[i].Owner = ""
+				}
+			}
 		}, "", nil, both[:1]},
 		{"without a record, by its device", func(t *testing.T, _ context.Context, l *Layer, _ *fakeNode) {
 			forgetRecord(t, l, "v")

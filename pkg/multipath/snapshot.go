@@ -60,6 +60,9 @@ type Device struct {
 // Path is one way of a path set, present or missing.
 type Path struct {
 	Address nvme.TransportID
+	// Key is the path's name in the ledger: the address as its controller has
+	// it, which may say more than the one the volume asks for.
+	Key string
 	// Expected tells whether the volume asks for this path.
 	Expected bool
 	// Name is the path's hidden disk and Controller its controller; both are

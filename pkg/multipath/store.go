@@ -28,6 +28,11 @@ type record struct {
 	BootID  string     `json:"bootID"`
 	Volume  Volume     `json:"volume"`
 	Head    stagedHead `json:"head,omitzero"`
+	// Releasing: the volume is being given up, and disconnecting has begun.
+	Releasing bool `json:"releasing,omitempty"`
+	// Foreign are the epochs of the subsystem's controllers that were there
+	// before the volume and nobody had signed.
+	Foreign []string `json:"foreign,omitempty"`
 }
 
 // stagedHead is the block device that staging handed out.
@@ -76,7 +81,7 @@ func (s store) load(ctx context.Context) (map[string]*staged, error) {
 			}
 			continue
 		}
-		volumes[r.Volume.ID] = &staged{Volume: r.Volume, Head: r.Head}
+		volumes[r.Volume.ID] = &staged{Volume: r.Volume, Head: r.Head, releasing: r.Releasing, foreign: r.Foreign}
 	}
 	return volumes, nil
 }
@@ -97,7 +102,9 @@ func readRecord(path string) (record, error) {
 }
 
 func (s store) save(v *staged) error {
-	b, err := json.MarshalIndent(record{Version: recordVersion, BootID: s.bootID, Volume: v.Volume, Head: v.Head}, "", "  ")
+	b, err := json.MarshalIndent(record{
+		Version: recordVersion, BootID: s.bootID, Volume: v.Volume, Head: v.Head, Releasing: v.releasing, Foreign: v.foreign,
+	}, "", "  ")
 	if err != nil {
 		return err
 	}

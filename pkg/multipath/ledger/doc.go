@@ -28,6 +28,7 @@
 //	same epoch, down    somebody reset the counter to 0: all of raw counts;
 //	                    inexact from here
 //	new epoch           a new life from 0: all of raw counts; inexact
+//	former epoch        it goes on from where it was left; inexact
 //	new source          nothing counts this once, since the new source may have
 //	                    seen what the old one reported already; inexact
 //

@@ -33,9 +33,10 @@ func merge(r Record, s Sample, quiet time.Duration) (_ Record, changed bool) {
 func count(r Record, s Sample) (_ Record, changed bool) {
 	l := lifeOf(r, s)
 	tallies, whole := r.Tallies, true
+	before, former := r, r.former(s.Epoch)
 	for c, raw := range s.Counters {
 		last, known := r.Tallies[c]
-		next, ok := advance(c, last, raw, lifeOfCounter(l, known))
+		next, ok := resume(c, last, raw, lifeOfCounter(l, known), former)
 		whole = whole && ok
 		if known && next == last {
 			continue
@@ -54,6 +55,9 @@ func count(r Record, s Sample) (_ Record, changed bool) {
 	}
 	exact := r.Exact && s.Exact && whole
 	changed = changed || l != sameLife || exact != r.Exact
+	if l == newEpoch {
+		r.Former = leave(before)
+	}
 	r.Epoch, r.Source, r.Exact = s.Epoch, s.Source, exact
 	return r, changed
 }
@@ -63,6 +67,48 @@ func count(r Record, s Sample) (_ Record, changed bool) {
 func rose(before, after Record, c nvme.Counter) bool {
 	was, known := before.Tallies[c]
 	return known && after.Tallies[c].Lifetime != was.Lifetime
+}
+
+// maxFormer is how many epochs a record remembers besides its own.
+const maxFormer = 4
+
+// former returns the raw values that an epoch was left with, nil for one that
+// is not remembered.
+func (r Record) former(epoch string) map[nvme.Counter]uint64 {
+	for _, f := range r.Former {
+		if f.Epoch == epoch {
+			return f.Raw
+		}
+	}
+	return nil
+}
+
+// leave returns the record's former epochs with its own put first.
+func leave(r Record) []Former {
+	raw := make(map[nvme.Counter]uint64, len(r.Tallies))
+	for c, t := range r.Tallies {
+		raw[c] = t.Raw
+	}
+	left := []Former{{Epoch: r.Epoch, Raw: raw}}
+	for _, f := range r.Former {
+		if f.Epoch != r.Epoch && len(left) < maxFormer {
+			left = append(left, f)
+		}
+	}
+	return left
+}
+
+// resume is advance for a counter whose epoch may have been left and come
+// back, as when two controllers serve one address by turns: it then goes on
+// from where it was left, and what it counted before does not count again.
+func resume(c nvme.Counter, t Tally, raw uint64, l life, former map[nvme.Counter]uint64) (_ Tally, whole bool) {
+	left, ok := former[c]
+	if l != newEpoch || !ok {
+		return advance(c, t, raw, l)
+	}
+	t.Raw = left
+	t, _ = advance(c, t, raw, sameLife)
+	return t, false
 }
 
 // life is how a sample's counters stand to the ones read before.

@@ -82,6 +82,13 @@ func TestMergeCounts(t *testing.T) {
 			[]Sample{sample(1, 7), with(sample(2, 0), epochB)},
 			want{tally: Tally{0, 7, 7}, since: 1, gap: 2},
 		},
+		"two epochs by turns": {
+			[]Sample{
+				sample(1, 100), with(sample(2, 3), epochB), sample(3, 100), with(sample(4, 3), epochB),
+				sample(5, 102), with(sample(6, 3), epochB),
+			},
+			want{tally: Tally{3, 105, 105}, since: 1, gap: 6, failover: 5},
+		},
 		"new source": {
 			[]Sample{sample(1, 7), with(sample(2, 9), sourceB), with(sample(3, 10), sourceB)},
 			want{tally: Tally{10, 8, 8}, since: 1, gap: 2, failover: 3},

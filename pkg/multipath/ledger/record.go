@@ -56,6 +56,9 @@ type Record struct {
 	// LastGap is the last sample at which something may have been missed;
 	// zero if never.
 	LastGap time.Time `json:"lastGap,omitzero"`
+	// Former are the epochs before this one, the latest first, for one that
+	// comes back.
+	Former []Former `json:"former,omitempty"`
 	// LastSample is when the counters were last read.
 	LastSample time.Time `json:"lastSample,omitzero"`
 	// Episodes are the beginnings of the latest episodes, oldest first.
@@ -111,3 +114,10 @@ const HeadKey = "head"
 
 // stamp makes a time fit to be stored: UTC, without a monotonic reading.
 func stamp(t time.Time) time.Time { return t.UTC().Round(0) }
+
+// Former is an epoch that a record has left.
+type Former struct {
+	Epoch string `json:"epoch"`
+	// Raw are the source's values when the epoch was left.
+	Raw map[nvme.Counter]uint64 `json:"raw"`
+}

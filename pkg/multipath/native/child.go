@@ -91,17 +91,26 @@ func (j job) connect() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// The child signs, not its parent: it knows for certain, and the parent
-	// may be gone by now.
+	return name, j.sign(name)
+}
+
+// sign claims what was connected. The child does it, not its parent: it knows
+// for certain, and the parent may be gone by now. What cannot be signed would
+// never be taken down again, so it is taken down at once.
+func (j job) sign(name string) error {
 	e := Engine{attr: newAttributes(j.SysFS), bootID: j.BootID}
 	epoch, err := e.controllerEpoch(name)
 	if err != nil {
-		return name, err
+		return err
 	}
-	if err := (registry{j.Registry}).claim(name, epoch); err != nil {
-		return name, fmt.Errorf("%s is connected, but signing it in %s failed: %w", name, j.Registry, err)
+	err = registry{j.Registry}.claim(name, epoch)
+	if err == nil {
+		return nil
 	}
-	return name, nil
+	err = fmt.Errorf("%s is not kept, for signing it in %s failed: %w", name, j.Registry, err)
+	inode, inodeErr := inodeOf(epoch)
+	j.Delete, j.Inode = name, inode
+	return errors.Join(err, inodeErr, j.delete())
 }
 
 // delete goes through the directory it has checked: a path could by then lead

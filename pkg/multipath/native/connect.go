@@ -129,7 +129,7 @@ func (e *Engine) Disconnect(ctx context.Context, c multipath.Controller) error {
 	if err := e.awaitGone(ctx, c); err != nil {
 		return err
 	}
-	return e.registry.forget(c.Name)
+	return e.registry.forget(c.Name, c.Epoch)
 }
 
 // awaitGone waits for the end of a deletion, which the kernel announces by a

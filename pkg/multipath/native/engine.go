@@ -39,6 +39,7 @@ type Engine struct {
 	attr     *attributes
 	registry registry
 	dev      string
+	proc     string
 	fabrics  string
 	etc      string
 	state    string
@@ -73,7 +74,7 @@ func New(o Options) (*Engine, error) {
 	}
 	return &Engine{
 		attr: newAttributes(o.SysFS), registry: registry{o.Registry},
-		dev: o.Dev, fabrics: filepath.Join(o.Dev, "nvme-fabrics"), etc: o.Etc,
+		dev: o.Dev, proc: o.Proc, fabrics: filepath.Join(o.Dev, "nvme-fabrics"), etc: o.Etc,
 		state: o.State, nodeUID: o.NodeUID, bootID: bootID,
 		child: o.Child, clock: o.Clock,
 	}, nil
@@ -111,6 +112,10 @@ func (e *Engine) Prepare(ctx context.Context) error {
 	}
 	return nil
 }
+
+// Adopt signs a controller as Braid's that an earlier run of Braid connected
+// and could not sign any more.
+func (e *Engine) Adopt(c multipath.Controller) error { return e.registry.claim(c.Name, c.Epoch) }
 
 // SetIOPolicy sets how the heads of a subsystem choose among paths.
 func (e *Engine) SetIOPolicy(subsystem string, p nvme.IOPolicy) error {

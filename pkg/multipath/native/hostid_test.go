@@ -99,7 +99,11 @@ func TestRegistry(t *testing.T) {
 	check("an entry about an earlier controller", "nvme0", "e2", "")
 	put(t, r.dir, "nvme1/owner", "stas\n")
 	check("somebody else's", "nvme1", "e1", "stas")
-	if err := r.forget("nvme0"); err != nil {
+	if err := r.forget("nvme0", "e2"); err != nil {
+		t.Fatal(err)
+	}
+	check("another one of the name was forgotten", "nvme0", "e1", owner)
+	if err := r.forget("nvme0", "e1"); err != nil {
 		t.Fatal(err)
 	}
 	check("forgotten", "nvme0", "e1", "")

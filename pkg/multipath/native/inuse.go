@@ -2,11 +2,12 @@ package native
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
+	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
 
 	"github.com/braid-csi/braid/pkg/multipath"
@@ -18,23 +19,17 @@ const openTimeout = 5 * time.Second
 
 // Ready tells whether the head's device node is there and leads to it.
 func (e *Engine) Ready(h multipath.Head) error {
-	var st unix.Stat_t
-	if err := unix.Stat(h.Device, &st); err != nil {
-		return fmt.Errorf("%s: %w", h.Device, err)
-	}
-	if st.Mode&unix.S_IFMT != unix.S_IFBLK {
-		return fmt.Errorf("%s is no block device", h.Device)
-	}
-	if got := fmt.Sprintf("%d:%d", unix.Major(st.Rdev), unix.Minor(st.Rdev)); got != h.DevNum {
-		return fmt.Errorf("%s is device %s, the kernel says %s", h.Device, got, h.DevNum)
+	if !isNode(h.Device, h.DevNum) {
+		return fmt.Errorf("%s is not the node of device %s", h.Device, h.DevNum)
 	}
 	return nil
 }
 
-// InUse tells whether the head is mounted anywhere, in whatever mount
-// namespace, or held by another device (LVM, RAID): both claim a device for
-// themselves, so that an exclusive opening fails. Who merely has it open does
-// not show.
+// InUse tells whether somebody uses the head. Three signs are looked for:
+// another device holds it (LVM, RAID) or it is mounted, in whatever mount
+// namespace, for both claim a device for themselves; its node is bound to a
+// path, as that of a raw volume is; a process has it open. Processes outside
+// of Braid's PID namespace show only if it shares the host's.
 func (e *Engine) InUse(ctx context.Context, h multipath.Head) (bool, error) {
 	holders, err := e.list(filepath.Join("block", h.Name, "holders"))
 	if err != nil || len(holders) > 0 {
@@ -42,24 +37,82 @@ func (e *Engine) InUse(ctx context.Context, h multipath.Head) (bool, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
-	opened := make(chan error, 1)
-	go func() {
-		fd, err := unix.Open(h.Device, unix.O_RDONLY|unix.O_EXCL|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-		if err == nil {
-			unix.Close(fd)
+	type answer struct {
+		busy bool
+		err  error
+	}
+	answers := make(chan answer, 1)
+	go func() { // may hang with the device
+		for _, used := range []func(multipath.Head) (bool, error){e.claimed, e.bound, e.opened} {
+			if busy, err := used(h); busy || err != nil {
+				answers <- answer{busy, err}
+				return
+			}
 		}
-		opened <- err
+		answers <- answer{}
 	}()
 	select {
-	case err := <-opened:
-		switch {
-		case err == nil, errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENXIO), errors.Is(err, unix.ENODEV):
-			return false, nil
-		case errors.Is(err, unix.EBUSY):
+	case a := <-answers:
+		return a.busy, a.err
+	case <-ctx.Done():
+		return false, fmt.Errorf("whether %s is in use: %w", h.Device, context.Cause(ctx))
+	}
+}
+
+// claimed tells whether somebody has the device for themselves.
+func (e *Engine) claimed(h multipath.Head) (bool, error) {
+	if !isNode(h.Device, h.DevNum) {
+		return false, nil // no node, or another device's: it cannot be asked
+	}
+	fd, err := unix.Open(h.Device, unix.O_RDONLY|unix.O_EXCL|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	switch err {
+	case nil:
+		return false, unix.Close(fd)
+	case unix.EBUSY:
+		return true, nil
+	}
+	return false, ignoreGone(readError(h.Device, err))
+}
+
+// bound tells whether the device's node is mounted on a path.
+func (e *Engine) bound(h multipath.Head) (bool, error) {
+	f, err := os.Open(filepath.Join(e.proc, "self", "mountinfo"))
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	mounts, err := mountinfo.GetMountsFromReader(f, func(i *mountinfo.Info) (skip, stop bool) {
+		return i.Root == "/" || i.FSType != "devtmpfs" && i.FSType != "tmpfs", false
+	})
+	if err != nil {
+		return false, err
+	}
+	for _, m := range mounts {
+		if isNode(m.Mountpoint, h.DevNum) {
 			return true, nil
 		}
-		return false, fmt.Errorf("open %s: %w", h.Device, err)
-	case <-ctx.Done():
-		return false, fmt.Errorf("open %s: %w", h.Device, context.Cause(ctx))
 	}
+	return false, nil
+}
+
+// opened tells whether a process has the device open.
+func (e *Engine) opened(h multipath.Head) (bool, error) {
+	links, err := filepath.Glob(filepath.Join(e.proc, "[0-9]*", "fd", "*"))
+	if err != nil {
+		return false, err
+	}
+	for _, link := range links {
+		if isNode(link, h.DevNum) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// isNode tells whether path leads to the node of a block device. It asks no
+// server and no device: the file may be anybody's.
+func isNode(path, devNum string) bool {
+	var st unix.Statx_t
+	err := unix.Statx(unix.AT_FDCWD, path, unix.AT_STATX_DONT_SYNC, unix.STATX_TYPE, &st)
+	return err == nil && st.Mode&unix.S_IFMT == unix.S_IFBLK && fmt.Sprintf("%d:%d", st.Rdev_major, st.Rdev_minor) == devNum
 }

@@ -48,8 +48,13 @@ func (r registry) claim(name, epoch string) error {
 	return nil
 }
 
-// forget removes the entry of a controller that is gone.
-func (r registry) forget(name string) error {
+// forget removes Braid's entry of a controller that is gone. One about another
+// epoch is about a controller that has taken over the name.
+func (r registry) forget(name, epoch string) error {
+	who, err := r.owner(name, epoch)
+	if err != nil || who != owner {
+		return err
+	}
 	return os.RemoveAll(filepath.Join(r.dir, name))
 }
 
