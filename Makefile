@@ -4,7 +4,7 @@
 SHELL       := /bin/bash -o pipefail
 GO          ?= go
 VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
-KERNEL      ?= sid
+KERNEL      ?= newest
 RUN         ?= .
 E2E_TIMEOUT ?= 40m
 ARTIFACTS   := $(CURDIR)/artifacts

@@ -12,6 +12,9 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
 	"k8s.io/klog/v2"
 
@@ -19,6 +22,7 @@ import (
 	"github.com/braid-csi/braid/pkg/driver"
 	"github.com/braid-csi/braid/pkg/durable"
 	"github.com/braid-csi/braid/pkg/health"
+	"github.com/braid-csi/braid/pkg/metrics"
 	"github.com/braid-csi/braid/pkg/multipath"
 	"github.com/braid-csi/braid/pkg/multipath/ledger"
 	"github.com/braid-csi/braid/pkg/multipath/native"
@@ -31,11 +35,12 @@ const ledgerKeep = 30 * 24 * time.Hour
 
 // config is what the flags of serve say.
 type config struct {
-	endpoint, adminSocket, healthAddress string
-	nodeID, nodeUID                      string
-	stateDir                             string
-	pollInterval                         time.Duration
-	policy                               health.Policy
+	endpoint, adminSocket         string
+	healthAddress, metricsAddress string
+	nodeID, nodeUID               string
+	stateDir                      string
+	pollInterval                  time.Duration
+	policy                        health.Policy
 }
 
 func parseConfig(args []string) (config, error) {
@@ -48,6 +53,7 @@ func parseConfig(args []string) (config, error) {
 	f.StringVar(&c.endpoint, "endpoint", "/run/braid/csi.sock", "unix socket on which CSI is served")
 	f.StringVar(&c.adminSocket, "admin-socket", adminSocket, "unix socket for root's commands")
 	f.StringVar(&c.healthAddress, "health-address", "127.0.0.1:9809", "address of the liveness handler /healthz; empty for none")
+	f.StringVar(&c.metricsAddress, "metrics-address", "127.0.0.1:9810", "address of /metrics for Prometheus; empty for none")
 	f.StringVar(&c.nodeID, "node-id", hostname, "name of this node in CSI")
 	f.StringVar(&c.nodeUID, "node-uid", "", "unique ID of this node, from which a host NQN is derived where the node has none")
 	f.StringVar(&c.stateDir, "state-dir", "/var/lib/braid", "directory of the ledger and the volumes' records; must survive a reboot")
@@ -139,21 +145,35 @@ func runParts(ctx context.Context, c config, layer *multipath.Layer, monitor *he
 	group.Go(func() error { return layer.Run(ctx) })
 	group.Go(func() error { return server.Serve(ctx, csi) })
 	group.Go(func() error { return (&admin.Server{Layer: layer, Findings: monitor.Findings}).Serve(ctx, root) })
-	group.Go(func() error { return serveHealth(ctx, c.healthAddress, server.Healthz()) })
+	group.Go(func() error { return serveHTTP(ctx, "-health-address", c.healthAddress, "/healthz", server.Healthz()) })
+	group.Go(func() error {
+		return serveHTTP(ctx, "-metrics-address", c.metricsAddress, "/metrics", metricsHandler(layer, monitor))
+	})
 	return group.Wait()
 }
 
-// serveHealth answers the liveness probe until ctx ends.
-func serveHealth(ctx context.Context, address string, h http.Handler) error {
+// metricsHandler shows the paths, and this process beside them.
+func metricsHandler(layer *multipath.Layer, monitor *health.Monitor) http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(
+		&metrics.Collector{Snapshot: layer.Snapshot, Findings: monitor.Findings},
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+}
+
+// serveHTTP answers at one path of an address, which a flag has named, until
+// ctx ends.
+func serveHTTP(ctx context.Context, name, address, path string, h http.Handler) error {
 	if address == "" {
 		return nil
 	}
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
-		return fmt.Errorf("-health-address: %w", err)
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/healthz", h)
+	mux.Handle(path, h)
 	s := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	defer context.AfterFunc(ctx, func() { _ = s.Close() })()
 	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {

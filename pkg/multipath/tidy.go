@@ -13,7 +13,7 @@ import (
 
 const (
 	// tidyInterval is the time between two searches for what was left behind.
-	tidyInterval = time.Minute
+	tidyInterval = 10 * time.Second
 	// tidyTimeout bounds the disconnecting of one subsystem.
 	tidyTimeout = 2 * time.Minute
 )

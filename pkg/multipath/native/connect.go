@@ -129,7 +129,14 @@ func (e *Engine) Disconnect(ctx context.Context, c multipath.Controller) error {
 	if err := e.awaitGone(ctx, c); err != nil {
 		return err
 	}
-	return e.registry.forget(c.Name, c.Epoch)
+	return errors.Join(e.registry.forget(c.Name, c.Epoch), e.registry.sweep(e.exists))
+}
+
+// exists tells whether there is a controller of that name, in doubt that there
+// is.
+func (e *Engine) exists(name string) bool {
+	_, err := e.controllerEpoch(name)
+	return !errors.Is(err, errGone)
 }
 
 // awaitGone waits for the end of a deletion, which the kernel announces by a

@@ -107,4 +107,16 @@ func TestRegistry(t *testing.T) {
 		t.Fatal(err)
 	}
 	check("forgotten", "nvme0", "e1", "")
+
+	for _, name := range []string{"nvme2", "nvme3"} {
+		if err := r.claim(name, "e1"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.sweep(func(name string) bool { return name == "nvme3" }); err != nil {
+		t.Fatal(err)
+	}
+	check("swept, for it does not exist", "nvme2", "e1", "")
+	check("kept, for it exists", "nvme3", "e1", owner)
+	check("kept, for it is somebody else's", "nvme1", "e1", "stas")
 }

@@ -58,6 +58,35 @@ func (r registry) forget(name, epoch string) error {
 	return os.RemoveAll(filepath.Join(r.dir, name))
 }
 
+// sweep removes Braid's entries of controllers that do not exist. The kernel
+// gives some up by itself and others delete some, and what is connected in
+// their place may get another name.
+func (r registry) sweep(exists func(name string) bool) error {
+	entries, err := os.ReadDir(r.dir)
+	if err != nil {
+		return ignoreMissing(err)
+	}
+	var errs []error
+	for _, e := range entries {
+		if exists(e.Name()) {
+			continue
+		}
+		if who, err := r.read(e.Name(), "owner"); err != nil || who != owner {
+			errs = append(errs, err)
+			continue
+		}
+		errs = append(errs, os.RemoveAll(filepath.Join(r.dir, e.Name())))
+	}
+	return errors.Join(errs...)
+}
+
+func ignoreMissing(err error) error {
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
 func (r registry) read(name, attribute string) (string, error) {
 	s, err := newAttributes(r.dir).read(name, attribute)
 	if errors.Is(err, errGone) {
