@@ -3,6 +3,7 @@
 package blockdev
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -36,8 +37,7 @@ func NewNull(cfg NullConfig) (*Null, error) {
 		return nil, fmt.Errorf("null_blk: %w", err)
 	}
 	if err := n.configure(cfg); err != nil {
-		n.Remove()
-		return nil, fmt.Errorf("null_blk %s: %w", cfg.Name, err)
+		return nil, errors.Join(fmt.Errorf("null_blk %s: %w", cfg.Name, err), n.Remove())
 	}
 	return n, nil
 }

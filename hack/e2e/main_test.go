@@ -1,5 +1,10 @@
-// Package e2e tests against the kernel's own NVMe host and target. Its tests run
-// in a guest: go test -exec "braid-vm exec" ./e2e -v
+// Package e2e has the scenarios: braid-node as a process, the kernel's own NVMe
+// host and target, and real I/O. They run in a guest, by make e2e.
+//
+// A scenario begins with newScene, which builds everything anew, and ends with
+// nothingLeft or ledgerLeft. In between it breaks something and says what
+// braid-node must make of it. There are no skips and no sleeps: what cannot run
+// fails, and what takes time is waited for with a deadline.
 package e2e
 
 import (
@@ -11,9 +16,11 @@ import (
 	"github.com/braid-csi/braid/hack/guest"
 )
 
+// TestMain keeps scenarios off the machine they are built on: they load
+// modules, connect controllers and break networks.
 func TestMain(m *testing.M) {
 	if !guest.Inside() {
-		fmt.Println(`e2e: skipped, not in a guest: go test -exec "braid-vm exec" ./e2e`)
+		fmt.Println("e2e: nothing was tested, this is not a guest: make e2e")
 		os.Exit(0)
 	}
 	os.Exit(m.Run())
@@ -41,7 +48,8 @@ func stopwatch(t *testing.T) func(format string, args ...any) {
 	start := time.Now()
 	if up, err := os.ReadFile("/proc/uptime"); err == nil {
 		var seconds float64
-		fmt.Sscan(string(up), &seconds)
+		_, err = fmt.Sscan(string(up), &seconds)
+		must(t, err)
 		t.Logf("guest up for %.2f s", seconds)
 	}
 	return func(format string, args ...any) {

@@ -75,7 +75,7 @@ func echo(t *testing.T, network *storagenet.Network) uint16 {
 			if err != nil {
 				return
 			}
-			go io.Copy(c, c)
+			go func() { _, _ = io.Copy(c, c) }() // until the other end has enough
 		}
 	}()
 	return uint16(listener.Addr().(*net.TCPAddr).Port)

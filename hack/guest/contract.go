@@ -11,6 +11,10 @@ const CommandFile = "/etc/braid/command.json"
 // OutDir is the folder whose content the host gets when the program has ended.
 const OutDir = "/out"
 
+// ColorVariable is set in the guest's environment if what the program prints
+// ends up on a terminal.
+const ColorVariable = "BRAID_COLOR"
+
 // The virtio-serial ports between guest and host. The kernel's console is apart
 // from them, so nothing the kernel prints ends up in a program's output.
 const (
@@ -27,6 +31,8 @@ type Command struct {
 	Dir  string   `json:"dir"`
 	// Modules are loaded before the program starts.
 	Modules []string `json:"modules,omitempty"`
+	// Root is where the program runs, if not in the initramfs.
+	Root *Root `json:"root,omitempty"`
 }
 
 // Status is how the program ended.

@@ -40,7 +40,9 @@ func live() error {
 	if err := loopbackUp(); err != nil {
 		return err
 	}
-	os.Setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin")
+	if err := os.Setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"); err != nil {
+		return err
+	}
 	cmd, err := readCommand()
 	if err != nil {
 		return err
@@ -54,6 +56,11 @@ func live() error {
 	p, err := openPorts()
 	if err != nil {
 		return err
+	}
+	if cmd.Root != nil {
+		if err := cmd.Root.enter(); err != nil {
+			return err
+		}
 	}
 	status := run(cmd, p.stdout, p.stderr)
 	if err := json.NewEncoder(p.status).Encode(status); err != nil {

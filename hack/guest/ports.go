@@ -1,13 +1,18 @@
 package guest
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/braid-csi/braid/hack/poll"
 )
 
 // ports are the guest's ends of the virtio-serial ports.
@@ -32,25 +37,23 @@ func openPorts() (*ports, error) {
 }
 
 func openPort(name string, patience time.Duration) (*os.File, error) {
-	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-		dev, err := findPort(name)
-		if err != nil {
-			return nil, err
-		}
-		if dev == "" && time.Now().After(deadline) {
-			return nil, fmt.Errorf("no virtio port %s after %s", name, patience)
-		}
-		if dev == "" {
-			continue
-		}
-		// Blocking on purpose: then a write returns when QEMU has the data, and
-		// none is lost at power off.
-		fd, err := unix.Open(dev, unix.O_WRONLY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return nil, fmt.Errorf("port %s: %s: %w", name, dev, err)
-		}
-		return os.NewFile(uintptr(fd), dev), nil
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	var dev string
+	err := poll.Until(ctx, "virtio port "+name, func() (_ bool, err error) {
+		dev, err = findPort(name)
+		return dev != "", err
+	})
+	if err != nil {
+		return nil, err
 	}
+	// Blocking on purpose: then a write returns when QEMU has the data, and
+	// none is lost at power off.
+	fd, err := unix.Open(dev, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("port %s: %s: %w", name, dev, err)
+	}
+	return os.NewFile(uintptr(fd), dev), nil
 }
 
 // findPort returns the device node of the port of that name, "" if there is
@@ -66,10 +69,11 @@ func findPort(name string) (string, error) {
 			continue
 		}
 		dev := filepath.Join("/dev", filepath.Base(filepath.Dir(f)))
-		if _, err := os.Stat(dev); err != nil {
+		_, err = os.Stat(dev)
+		if errors.Is(err, fs.ErrNotExist) {
 			return "", nil
 		}
-		return dev, nil
+		return dev, err
 	}
 	return "", nil
 }

@@ -1,6 +1,7 @@
 package guest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/braid-csi/braid/hack/poll"
 )
 
 // stragglers is how long processes the program left behind get to die. One that
@@ -79,18 +82,19 @@ func wait(pid int) Status {
 
 // killRest ends what the program left running, so that its output is complete.
 func killRest() {
-	for deadline := time.Now().Add(stragglers); time.Now().Before(deadline); {
+	ctx, cancel := context.WithTimeout(context.Background(), stragglers)
+	defer cancel()
+	_ = poll.Until(ctx, "what is left to end", func() (bool, error) {
 		if err := unix.Kill(-1, unix.SIGKILL); errors.Is(err, unix.ESRCH) {
-			return
+			return true, nil
 		}
-		pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil)
-		if errors.Is(err, unix.ECHILD) {
-			return
+		for {
+			pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil)
+			if pid <= 0 {
+				return errors.Is(err, unix.ECHILD), nil
+			}
 		}
-		if pid == 0 {
-			time.Sleep(time.Millisecond)
-		}
-	}
+	}) // what cannot die must not keep the machine
 }
 
 // streams copies the program's output to the ports.

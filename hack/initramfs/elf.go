@@ -37,7 +37,7 @@ func (t *Tree) libraries(host string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", host, err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	if f.Machine != elf.EM_X86_64 {
 		return fmt.Errorf("%s is built for %s, the guest is %s", host, f.Machine, elf.EM_X86_64)
 	}

@@ -22,7 +22,7 @@ type archive struct {
 // newArchive points a private apt at the suite of spec.
 func newArchive(dir string, spec Spec, m mirrors) (*archive, error) {
 	if _, err := os.Stat(keyring); err != nil {
-		return nil, fmt.Errorf("Debian's archive keys (package debian-archive-keyring): %w", err)
+		return nil, fmt.Errorf("the archive keys of Debian (package debian-archive-keyring): %w", err)
 	}
 	a := &archive{dir: dir}
 	for _, d := range []string{"lists/partial", "cache/archives/partial", "packages"} {

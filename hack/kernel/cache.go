@@ -84,7 +84,7 @@ func (c *Cache) install(ctx context.Context, spec Spec) (*Kernel, error) {
 	if err != nil {
 		return fail(err)
 	}
-	defer os.RemoveAll(tmp)
+	defer func() { _ = os.RemoveAll(tmp) }() // sweep would find it
 
 	c.progress("kernel %s: asking Debian %s for %s", spec.Name, spec.Suite, spec.Package)
 	apt, err := newArchive(filepath.Join(tmp, "apt"), spec, machineMirrors("/"))
@@ -149,7 +149,7 @@ func (c *Cache) point(spec Spec, tmp, release string) error {
 func (c *Cache) sweep() {
 	left, _ := filepath.Glob(filepath.Join(c.dir, ".new-*"))
 	for _, dir := range left {
-		os.RemoveAll(dir)
+		_ = os.RemoveAll(dir) // in nobody's way, and the next one tries again
 	}
 }
 

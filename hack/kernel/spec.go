@@ -12,6 +12,9 @@ import (
 // Default is the spec used when nobody asks for another one.
 const Default = "newest"
 
+// suiteOfDefault is another name for it: where its kernel comes from.
+const suiteOfDefault = "sid"
+
 // Spec says which Debian package a kernel comes from. The package is a meta
 // package: which release it stands for is decided by the archive on the day of
 // the download, because mirrors drop old releases.
@@ -35,14 +38,14 @@ type Spec struct {
 // The cloud flavour is a third of the size of the general one and has all of
 // NVMe over TCP: host, target, native multipath and null_blk.
 var specs = []Spec{
-	{Name: "newest", Suite: "sid", Package: "linux-image-cloud-amd64", AtLeast: Release{7, 2}},
+	{Name: "newest", Suite: suiteOfDefault, Package: "linux-image-cloud-amd64", AtLeast: Release{7, 2}},
 	{Name: "6.12", Suite: "bookworm", Security: true, Package: "linux-image-6.12-cloud-amd64", AtLeast: Release{6, 12}, Below: Release{6, 13}},
 	{Name: "6.1", Suite: "bookworm", Security: true, Package: "linux-image-cloud-amd64", AtLeast: Release{6, 1}, Below: Release{6, 2}},
 }
 
 // Lookup returns the spec of that name; the empty name is the default.
 func Lookup(name string) (Spec, error) {
-	if name == "" {
+	if name == "" || name == suiteOfDefault {
 		name = Default
 	}
 	for _, s := range specs {

@@ -1,4 +1,5 @@
-// Package load keeps a block device busy.
+// Package load keeps a volume busy: readers that only keep I/O in flight, and a
+// writer that knows what it wrote.
 package load
 
 import (
@@ -50,13 +51,12 @@ func StartReads(device string, depth int) (*Reads, error) {
 }
 
 func (r *Reads) read() {
-	// Direct I/O needs memory aligned to the block size.
-	buf, err := unix.Mmap(-1, 0, blockSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+	buf, err := alignedBlock()
 	if err != nil {
 		r.fail(err)
 		return
 	}
-	defer unix.Munmap(buf)
+	defer func() { _ = unix.Munmap(buf) }()
 	for !r.stop.Load() {
 		offset := rand.Int64N(r.blocks) * blockSize
 		if _, err := unix.Pread(int(r.device.Fd()), buf, offset); err != nil {

@@ -5,9 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/braid-csi/braid/hack/poll"
 )
@@ -24,11 +28,62 @@ func (c Controller) Dir() string { return filepath.Join("/sys/class/nvme", c.Str
 
 // State is the controller's state, "gone" if there is no such controller.
 func (c Controller) State() (string, error) {
-	b, err := os.ReadFile(filepath.Join(c.Dir(), "state"))
-	if errors.Is(err, fs.ErrNotExist) {
+	s, err := readAttribute(filepath.Join(c.Dir(), "state"))
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENODEV) {
 		return "gone", nil
 	}
-	return strings.TrimSpace(string(b)), err
+	return s, err
+}
+
+// Counter reads one of the controller's diagnostic counters.
+func (c Controller) Counter(name string) (uint64, error) { return readCounter(c.Dir(), name) }
+
+// Reset makes the host reset the controller. It returns when the kernel has.
+func (c Controller) Reset() error {
+	return os.WriteFile(filepath.Join(c.Dir(), "reset_controller"), []byte("1"), 0)
+}
+
+// Addr is the target's address; the kernel writes it as
+// traddr=ADDRESS,trsvcid=PORT with the host's own after it.
+func (c Controller) Addr() (netip.AddrPort, error) {
+	s, err := readAttribute(filepath.Join(c.Dir(), "address"))
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	var ip, port string
+	for field := range strings.SplitSeq(s, ",") {
+		switch name, value, _ := strings.Cut(field, "="); name {
+		case "traddr":
+			ip = value
+		case "trsvcid":
+			port = value
+		}
+	}
+	addr, err := netip.ParseAddr(ip)
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("address of %s: %q: %w", c, s, err)
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("address of %s: %q: %w", c, s, err)
+	}
+	return netip.AddrPortFrom(addr, uint16(n)), nil
+}
+
+// Controllers lists every controller there is, whoever connected it.
+func Controllers() ([]Controller, error) {
+	entries, err := os.ReadDir("/sys/class/nvme")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // the module is not loaded
+	}
+	var all []Controller
+	for _, e := range entries {
+		var c Controller
+		if _, err := fmt.Sscanf(e.Name(), "nvme%d", &c.Instance); err == nil && c.String() == e.Name() {
+			all = append(all, c)
+		}
+	}
+	return all, err
 }
 
 // WaitState waits until the controller is in a state.

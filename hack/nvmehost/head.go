@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
-	"strings"
 
 	"github.com/braid-csi/braid/hack/poll"
 )
@@ -18,6 +17,12 @@ type Head struct {
 }
 
 func (h Head) String() string { return h.name }
+
+// Dir is the head's folder in sysfs.
+func (h Head) Dir() string { return filepath.Join("/sys/block", h.name) }
+
+// Counter reads one of the head's diagnostic counters.
+func (h Head) Counter(name string) (uint64, error) { return readCounter(h.Dir(), name) }
 
 // Device is the head's device node.
 func (h Head) Device() string { return filepath.Join("/dev", h.name) }
@@ -33,7 +38,7 @@ func WaitHead(ctx context.Context, uuid string) (Head, error) {
 	var h Head
 	err := poll.Until(ctx, "the head of namespace "+uuid, func() (bool, error) {
 		var err error
-		h, err = findHead(uuid)
+		h, err = FindHead(uuid)
 		if err != nil || h.name == "" {
 			return false, err
 		}
@@ -43,7 +48,9 @@ func WaitHead(ctx context.Context, uuid string) (Head, error) {
 	return h, err
 }
 
-func findHead(uuid string) (Head, error) {
+// FindHead returns the head of the namespace with that UUID, a zero Head if
+// there is none.
+func FindHead(uuid string) (Head, error) {
 	disks, err := os.ReadDir("/sys/block")
 	if err != nil {
 		return Head{}, err
@@ -52,8 +59,7 @@ func findHead(uuid string) (Head, error) {
 		if !headName.MatchString(d.Name()) {
 			continue
 		}
-		b, err := os.ReadFile(filepath.Join("/sys/block", d.Name(), "uuid"))
-		if err == nil && strings.TrimSpace(string(b)) == uuid {
+		if have, err := readAttribute(filepath.Join("/sys/block", d.Name(), "uuid")); err == nil && have == uuid {
 			return Head{d.Name()}, nil
 		}
 	}
@@ -72,11 +78,11 @@ func (h Head) SetIOPolicy(policy string) error {
 // Size is the head's size in bytes. sysfs counts in sectors of 512 bytes,
 // whatever the logical block size is.
 func (h Head) Size() (int64, error) {
-	b, err := os.ReadFile(filepath.Join("/sys/block", h.name, "size"))
+	s, err := readAttribute(filepath.Join(h.Dir(), "size"))
 	if err != nil {
 		return 0, err
 	}
-	sectors, err := strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64)
+	sectors, err := strconv.ParseInt(s, 10, 64)
 	return sectors * 512, err
 }
 

@@ -1,13 +1,10 @@
 package nvmehost
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 )
 
 // Path is one way to a namespace: a hidden disk nvmeScCnN below controller C.
@@ -23,24 +20,19 @@ func (p Path) Dir() string { return filepath.Join("/sys/block", p.name) }
 
 // ANAState is the path's ANA state.
 func (p Path) ANAState() (string, error) {
-	b, err := os.ReadFile(filepath.Join(p.Dir(), "ana_state"))
-	return strings.TrimSpace(string(b)), err
+	return readAttribute(filepath.Join(p.Dir(), "ana_state"))
 }
-
-// ErrNoCounters means the kernel does not count, which is not zero.
-var ErrNoCounters = errors.New("kernel has no such counter (they came with 7.2)")
 
 // Counter reads one of the path's diagnostic counters.
-func (p Path) Counter(name string) (uint64, error) {
-	b, err := os.ReadFile(filepath.Join(p.Dir(), "diag", name))
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, fmt.Errorf("%s of %s: %w", name, p, ErrNoCounters)
-	}
-	if err != nil {
-		return 0, err
-	}
-	return strconv.ParseUint(strings.TrimSpace(string(b)), 10, 64)
+func (p Path) Counter(name string) (uint64, error) { return readCounter(p.Dir(), name) }
+
+// SetCounter writes one, as any tool on a node may.
+func (p Path) SetCounter(name string, value uint64) error {
+	return os.WriteFile(p.CounterFile(name), []byte(strconv.FormatUint(value, 10)), 0)
 }
+
+// CounterFile is the counter's attribute in sysfs.
+func (p Path) CounterFile(name string) string { return counterFile(p.Dir(), name) }
 
 // Inflight is how many requests the path carries right now.
 func (p Path) Inflight() (int, error) {

@@ -26,12 +26,15 @@ type Config struct {
 	Namespaces []Namespace
 }
 
-// Namespace describes a namespace backed by null_blk.
+// Namespace describes a namespace backed by null_blk, or by a loop device if
+// it is to grow.
 type Namespace struct {
 	UUID   string
 	SizeMB int
-	// Delay is how long every command takes.
+	// Delay is how long every command takes; null_blk only.
 	Delay time.Duration
+	// Growable makes Grow work.
+	Growable bool
 	// ANAGroup other than 1 is inaccessible until a port says otherwise.
 	ANAGroup uint32
 }
@@ -46,7 +49,13 @@ type Rig struct {
 	Ports      []*nvmet.Port
 
 	controllers []nvmehost.Controller
-	devices     []*blockdev.Null
+	devices     []device
+}
+
+// device is what a namespace is backed by.
+type device interface {
+	Device() string
+	Remove() error
 }
 
 // New builds a rig. Close takes it down.
@@ -87,9 +96,7 @@ func (r *Rig) build(cfg Config) (err error) {
 }
 
 func (r *Rig) addNamespace(nsid uint32, n Namespace) error {
-	device, err := blockdev.NewNull(blockdev.NullConfig{
-		Name: fmt.Sprintf("rig%d", nsid), SizeMB: n.SizeMB, Delay: n.Delay,
-	})
+	device, err := newDevice(nsid, n)
 	if err != nil {
 		return err
 	}
@@ -102,6 +109,37 @@ func (r *Rig) addNamespace(nsid uint32, n Namespace) error {
 	}
 	r.Namespaces = append(r.Namespaces, namespace)
 	return nil
+}
+
+func newDevice(nsid uint32, n Namespace) (device, error) {
+	if n.Growable {
+		return blockdev.NewLoop(int64(n.SizeMB) << 20)
+	}
+	return blockdev.NewNull(blockdev.NullConfig{Name: fmt.Sprintf("rig%d", nsid), SizeMB: n.SizeMB, Delay: n.Delay})
+}
+
+// Device is the target's device behind a namespace.
+func (r *Rig) Device(namespace int) string { return r.devices[namespace].Device() }
+
+// Grow makes a namespace larger and has the target tell its hosts.
+func (r *Rig) Grow(namespace, sizeMB int) error {
+	loop, ok := r.devices[namespace].(*blockdev.Loop)
+	if !ok {
+		return fmt.Errorf("test rig: %s cannot grow", r.Device(namespace))
+	}
+	if err := loop.Resize(int64(sizeMB) << 20); err != nil {
+		return err
+	}
+	return r.Namespaces[namespace].RevalidateSize()
+}
+
+// Addrs are the target's addresses on all paths.
+func (r *Rig) Addrs() []netip.AddrPort {
+	var all []netip.AddrPort
+	for i := range r.Net.Paths {
+		all = append(all, r.Addr(i))
+	}
+	return all
 }
 
 // Addr is the target's address on a path.

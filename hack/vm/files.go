@@ -24,7 +24,7 @@ func newReceiver(dir string) *receiver {
 	go func() {
 		v.err = unpack(r, dir)
 		close(v.complete)
-		io.Copy(io.Discard, r) // the archive's padding, or what follows an error
+		_, _ = io.Copy(io.Discard, r) // the archive's padding, or what follows an error
 	}()
 	return v
 }
@@ -33,7 +33,9 @@ func (v *receiver) Write(p []byte) (int, error) { return v.pipe.Write(p) }
 
 // Close waits for the last file and says whether all arrived.
 func (v *receiver) Close() error {
-	v.pipe.Close()
+	if err := v.pipe.Close(); err != nil {
+		return err
+	}
 	<-v.complete
 	if v.err != nil {
 		return fmt.Errorf("files from the guest: %w", v.err)
@@ -48,7 +50,7 @@ func unpack(r io.Reader, dir string) error {
 		if root, err = os.OpenRoot(dir); err != nil {
 			return err
 		}
-		defer root.Close()
+		defer func() { _ = root.Close() }()
 	}
 	for t := tar.NewReader(r); ; {
 		h, err := t.Next()

@@ -2,6 +2,7 @@ package vm
 
 import (
 	"archive/tar"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -16,10 +17,9 @@ func TestReceiverStaysInItsFolder(t *testing.T) {
 	send := func(name string) error {
 		r := newReceiver(dir)
 		w := tar.NewWriter(r)
-		w.WriteHeader(&tar.Header{Name: name, Size: 2, Mode: 0o644, Typeflag: tar.TypeReg})
-		w.Write([]byte("hi"))
-		w.Close()
-		return r.Close()
+		header := w.WriteHeader(&tar.Header{Name: name, Size: 2, Mode: 0o644, Typeflag: tar.TypeReg})
+		_, err := w.Write([]byte("hi"))
+		return errors.Join(header, err, w.Close(), r.Close())
 	}
 	if err := send("a/b"); err != nil {
 		t.Fatal(err)

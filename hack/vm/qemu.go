@@ -64,6 +64,13 @@ func boot(ctx context.Context, cfg Config, initrd *os.File, to sinks) error {
 		cmd.ExtraFiles = append(cmd.ExtraFiles, theirs)
 		cmd.Args = append(cmd.Args, port(p.name, fd)...)
 	}
+	for i, file := range cfg.Disks {
+		cmd.Args = append(cmd.Args, disk(i, file)...)
+	}
+	if cfg.Tap != nil {
+		cmd.Args = append(cmd.Args, network(firstFD+len(cmd.ExtraFiles))...)
+		cmd.ExtraFiles = append(cmd.ExtraFiles, cfg.Tap)
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Setpgid:   true,            // Ctrl-C is ours to handle
 		Pdeathsig: syscall.SIGKILL, // and no QEMU outlives us
@@ -116,6 +123,6 @@ func memoryFile(name string) (*os.File, error) {
 func drain(to io.Writer, from *os.File) {
 	defer from.Close()
 	if _, err := io.Copy(to, from); err != nil && !errors.Is(err, os.ErrClosed) {
-		io.Copy(io.Discard, from)
+		_, _ = io.Copy(io.Discard, from)
 	}
 }

@@ -1,6 +1,6 @@
 // Package vm runs one program in a virtual machine of its own and returns how
-// it ended. The machine has no disk and no network: an initramfs goes in, four
-// serial ports come out.
+// it ended. By itself the machine has no disk and no network: an initramfs goes
+// in, four serial ports come out.
 package vm
 
 import (
@@ -29,6 +29,10 @@ type Config struct {
 	// it is unpacked.
 	Memory int
 	CPUs   int
+	// Disks are image files the guest reads as /dev/vda and so on.
+	Disks []string
+	// Tap is the machine's only network interface, as the host has it open.
+	Tap *os.File
 	// Timeout bounds the machine's life.
 	Timeout time.Duration
 	// Stdout and Stderr get the program's output as it is written.
@@ -54,9 +58,9 @@ func Run(ctx context.Context, cfg Config) (guest.Status, error) {
 	if err != nil {
 		return guest.Status{}, err
 	}
-	defer console.Close()
+	defer func() { _ = console.Close() }()
 	files := newReceiver(cfg.Artifacts)
-	defer files.Close()
+	defer func() { _ = files.Close() }()
 	var status bytes.Buffer
 
 	machine, powerOff := context.WithCancel(ctx)

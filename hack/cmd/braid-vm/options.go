@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/braid-csi/braid/hack/guest"
 	"github.com/braid-csi/braid/hack/initramfs"
 	"github.com/braid-csi/braid/hack/kernel"
@@ -104,7 +106,8 @@ func (o *options) fill(root *initramfs.Tree, k *kernel.Kernel, modules []string)
 	return nil
 }
 
-// environment is the guest program's: ours stays here but for BRAID_*.
+// environment is the guest program's: ours stays here but for BRAID_*. In the
+// guest standard output is never a terminal, so what it is here goes along.
 func environment() []string {
 	env := []string{
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -114,6 +117,9 @@ func environment() []string {
 		if strings.HasPrefix(kv, "BRAID_") {
 			env = append(env, kv)
 		}
+	}
+	if _, err := unix.IoctlGetTermios(int(os.Stdout.Fd()), unix.TCGETS); err == nil && os.Getenv("NO_COLOR") == "" {
+		env = append(env, guest.ColorVariable+"=1")
 	}
 	return env
 }

@@ -1,0 +1,216 @@
+package load
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// DefaultDepth is how many I/Os a writer keeps in flight if it is not told.
+const DefaultDepth = 64
+
+// blocksPerLane is how many blocks each lane of a writer goes round.
+const blocksPerLane = 8
+
+// Writer writes checksummed blocks, reads each back and checks it, with so many
+// I/Os in flight at all times, past every cache (O_DIRECT). Between two blocks
+// lies one that is never written, so that the block layer merges nothing: one
+// I/O is one command.
+//
+// The first error of an I/O ends it: a volume that fails over well shows none.
+type Writer struct {
+	path     string
+	file     *os.File
+	lanes    []*lane
+	stop     atomic.Bool
+	running  sync.WaitGroup
+	progress progress
+	stopped  sync.Once
+
+	result    Stats
+	resultErr error
+
+	mu       sync.Mutex
+	failures []error
+}
+
+// lane is one I/O after the other.
+type lane struct {
+	buf    []byte
+	random *rand.Rand
+	blocks []written
+}
+
+// written is what the lane last wrote to a block; version 0 is nothing.
+type written struct {
+	index, version uint64
+	sum            uint32
+}
+
+// StartWriter starts a writer on a file, which it makes, or on a block device.
+func StartWriter(path string, depth int) (*Writer, error) {
+	w := &Writer{path: path}
+	if err := w.open(int64(depth) * blocksPerLane * 2 * blockSize); err != nil {
+		return nil, fmt.Errorf("writer: %w", err)
+	}
+	for i := range depth {
+		l := &lane{random: rand.New(rand.NewPCG(uint64(i), uint64(time.Now().UnixNano())))}
+		for j := range blocksPerLane {
+			l.blocks = append(l.blocks, written{index: uint64(2 * (j*depth + i))})
+		}
+		var err error
+		if l.buf, err = alignedBlock(); err != nil {
+			return nil, errors.Join(err, w.close())
+		}
+		w.lanes = append(w.lanes, l)
+	}
+	w.progress.last = time.Now()
+	for _, l := range w.lanes {
+		w.running.Go(func() { w.write(l) })
+	}
+	return w, nil
+}
+
+// open opens the file for direct I/O. A regular file gets its blocks first:
+// writes that allocate take turns, and then few would be in flight.
+func (w *Writer) open(size int64) (err error) {
+	info, err := os.Stat(w.path)
+	device := err == nil && info.Mode().Type()&os.ModeDevice != 0
+	if !device {
+		if err := allocate(w.path, size); err != nil {
+			return err
+		}
+	}
+	if w.file, err = os.OpenFile(w.path, os.O_RDWR|unix.O_DIRECT, 0); err != nil {
+		return err
+	}
+	if !device {
+		return nil
+	}
+	have, err := w.file.Seek(0, io.SeekEnd)
+	if err == nil && have < size {
+		err = fmt.Errorf("%s has %d bytes, %d are needed", w.path, have, size)
+	}
+	if err != nil {
+		return errors.Join(err, w.file.Close())
+	}
+	return nil
+}
+
+func allocate(path string, size int64) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(make([]byte, size))
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+func (w *Writer) write(l *lane) {
+	for turn := 0; !w.stop.Load(); turn = (turn + 1) % len(l.blocks) {
+		b := &l.blocks[turn]
+		sum := fill(l.buf, b.index, b.version+1, l.random)
+		if _, err := w.file.WriteAt(l.buf, int64(b.index)*blockSize); err != nil {
+			w.fail(err)
+			return
+		}
+		*b = written{b.index, b.version + 1, sum}
+		w.progress.done(func(s *Stats) { s.Written++ })
+		if err := w.check(l, *b); err != nil {
+			w.fail(err)
+			return
+		}
+	}
+}
+
+// check reads a block back.
+func (w *Writer) check(l *lane, b written) error {
+	clear(l.buf)
+	if _, err := w.file.ReadAt(l.buf, int64(b.index)*blockSize); err != nil {
+		return err
+	}
+	if err := verify(l.buf, b.index, b.version, b.sum); err != nil {
+		w.progress.mismatch(err)
+	}
+	w.progress.done(func(s *Stats) { s.Verified++ })
+	return nil
+}
+
+func (w *Writer) fail(err error) {
+	w.stop.Store(true)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.failures = append(w.failures, err)
+}
+
+// Stats is what was done so far.
+func (w *Writer) Stats() Stats { return w.progress.now() }
+
+// Err is the error that ended the writer, nil while it writes.
+func (w *Writer) Err() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return errors.Join(w.failures...)
+}
+
+// Stop waits for the I/O in flight, has the kernel drop its caches, reads
+// every block once more and returns what was done. The error tells of every
+// I/O that failed and of every block that was not as written. Stopping again
+// gives the same answer.
+func (w *Writer) Stop() (Stats, error) {
+	w.stopped.Do(func() { w.result, w.resultErr = w.end() })
+	return w.result, w.resultErr
+}
+
+func (w *Writer) end() (Stats, error) {
+	w.stop.Store(true)
+	w.running.Wait()
+	if w.Err() == nil {
+		w.verifyAll()
+	}
+	stats := w.Stats()
+	err := errors.Join(w.Err(), w.close())
+	if stats.Mismatches > 0 {
+		err = errors.Join(err, fmt.Errorf("%d blocks were not as written: %w", stats.Mismatches, errors.Join(w.progress.details...)))
+	}
+	if err != nil {
+		err = fmt.Errorf("writer on %s: %w", w.path, err)
+	}
+	return stats, err
+}
+
+func (w *Writer) verifyAll() {
+	if err := os.WriteFile("/proc/sys/vm/drop_caches", []byte("3"), 0); err != nil {
+		w.fail(err)
+		return
+	}
+	for _, l := range w.lanes {
+		w.running.Go(func() {
+			for _, b := range l.blocks {
+				if b.version == 0 {
+					continue
+				}
+				if err := w.check(l, b); err != nil {
+					w.fail(err)
+					return
+				}
+			}
+		})
+	}
+	w.running.Wait()
+}
+
+func (w *Writer) close() error {
+	var errs []error
+	for _, l := range w.lanes {
+		errs = append(errs, unix.Munmap(l.buf))
+	}
+	return errors.Join(append(errs, w.file.Close())...)
+}
