@@ -2,6 +2,7 @@ package multipath
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -9,9 +10,14 @@ import (
 	"github.com/braid-csi/braid/pkg/nvme"
 )
 
-// namespaceWait is for how long a connected subsystem may take to show a
-// namespace before it counts as not there; the kernel scans in the background.
-const namespaceWait = 5 * time.Second
+const (
+	// namespaceWait is for how long a connected subsystem may take to show a
+	// namespace before it counts as not there; the kernel scans in the
+	// background.
+	namespaceWait = 5 * time.Second
+	// nodeWait is for how long a device may be without its node.
+	nodeWait = 10 * time.Second
+)
 
 // await looks until the volume is ready or it is clear that it will not be.
 func (l *Layer) await(ctx context.Context, v Volume) (Device, error) {
@@ -28,7 +34,10 @@ func (l *Layer) await(ctx context.Context, v Volume) (Device, error) {
 			return Device{}, fmt.Errorf("%w: volume %s was released meanwhile", ErrNotStaged, v.ID)
 		}
 		if expectedUsable(set) >= v.MinPaths {
-			return l.finish(ctx, v)
+			d, err := l.finish(ctx, v)
+			if !errors.Is(err, errNoNode) || s.nodeOverdue(l.now()) {
+				return d, err
+			}
 		}
 		if err := l.search(ctx, &s, v, set); err != nil {
 			return Device{}, err
@@ -61,6 +70,17 @@ func expectedUsable(set *PathSet) int {
 type search struct {
 	since     time.Time // when enough controllers were found live
 	rescanned bool
+	noNode    time.Time // when the device node was first missed
+}
+
+// nodeOverdue tells whether the device node has been missing for too long: it
+// is made a moment after the device shows in sysfs, and an earlier device's
+// node of the same name may still be there.
+func (f *search) nodeOverdue(now time.Time) bool {
+	if f.noNode.IsZero() {
+		f.noNode = now
+	}
+	return now.Sub(f.noNode) > nodeWait
 }
 
 // search returns an error once nothing more can be hoped for: every path was

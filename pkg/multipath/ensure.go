@@ -129,7 +129,7 @@ func (l *Layer) finish(ctx context.Context, v Volume) (Device, error) {
 		return Device{}, fmt.Errorf("%w: %s", ErrNoNamespace, v.Namespace)
 	}
 	if err := l.engine.Ready(*h); err != nil {
-		return Device{}, fmt.Errorf("device node: %w", err)
+		return Device{}, fmt.Errorf("%w: %w", errNoNode, err)
 	}
 	if err := l.applyPolicy(ctx, v, s); err != nil {
 		return Device{}, err

@@ -173,3 +173,40 @@ func TestIOPolicy(t *testing.T) {
 		})
 	}
 }
+
+// TestNodeComesLate: the device node is made a moment after the device.
+func TestNodeComesLate(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		after time.Duration
+		want  error
+	}{{"soon", 2 * time.Second, nil}, {"never", time.Hour, errNoNode}} {
+		t.Run(tc.name, func(t *testing.T) {
+			node := newFakeNode(uuidA)
+			withLayer(t, node, func(t *testing.T, ctx context.Context, l *Layer) {
+				node.nodeFrom = time.Now().Add(tc.after)
+				if _, err := l.Ensure(ctx, testVolume("v", uuidA, way1)); !errors.Is(err, tc.want) {
+					t.Errorf("error %v, want %v", err, tc.want)
+				}
+			})
+		})
+	}
+}
+
+// TestSignedLate: a controller that is live before it is signed is taken down
+// all the same when its volume is released at that moment.
+func TestSignedLate(t *testing.T) {
+	node := newFakeNode(uuidA)
+	node.signAfter = time.Second
+	withLayer(t, node, func(t *testing.T, ctx context.Context, l *Layer) {
+		if _, err := l.Ensure(ctx, testVolume("v", uuidA, way1)); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Release(ctx, "v", ""); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]string{}, node.connected()); diff != "" {
+			t.Errorf("left behind (-want +got):\n%s", diff)
+		}
+	})
+}

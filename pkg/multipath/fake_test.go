@@ -41,6 +41,10 @@ type fakeNode struct {
 	// is any controller.
 	generation, headLife int
 	observed             int // how often
+	// nodeFrom is when device nodes appear, signAfter for how long a controller
+	// is live before it is signed.
+	nodeFrom  time.Time
+	signAfter time.Duration
 }
 
 func newFakeNode(namespaces ...nvme.NamespaceID) *fakeNode {
@@ -94,7 +98,13 @@ func (f *fakeNode) Hints(ctx context.Context, _ func()) error {
 
 func (f *fakeNode) BootID() string                { return testBoot }
 func (f *fakeNode) Prepare(context.Context) error { return nil }
-func (f *fakeNode) Ready(Head) error              { return nil }
+
+func (f *fakeNode) Ready(Head) error {
+	if time.Now().Before(f.nodeFrom) {
+		return syscall.ENOENT
+	}
+	return nil
+}
 
 func (f *fakeNode) Adopt(c Controller) error {
 	f.mu.Lock()
@@ -122,7 +132,19 @@ func (f *fakeNode) Connect(ctx context.Context, _ nvme.NQN, to nvme.TransportID,
 			return "", err
 		}
 	}
-	return f.add(to, owner), nil
+	if f.signAfter == 0 {
+		return f.add(to, owner), nil
+	}
+	name := f.add(to, "")
+	time.Sleep(f.signAfter) //nolint:forbidigo // the bubble's time
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range f.present {
+		if f.present[i].Name == name {
+			f.present[i].Owner = owner
+		}
+	}
+	return name, nil
 }
 
 // add makes a controller that who has connected.

@@ -2,23 +2,10 @@ package multipath
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
-	"sync"
-	"time"
-
-	"k8s.io/klog/v2"
 
 	"github.com/braid-csi/braid/pkg/nvme"
 )
-
-// owner is how controllers that Braid connected are signed.
-const owner = "braid"
-
-// idleWait is for how long a device may go on being used when it is released:
-// udev looks into a device that was just unmounted.
-const idleWait = 3 * time.Second
 
 // Release gives a volume up: nothing is connected for it any more, and the
 // controllers that Braid connected are taken down unless another volume or
@@ -91,12 +78,11 @@ func (l *Layer) release(ctx context.Context, volumeID string, nqn nvme.NQN, head
 	if err := l.look(ctx); err != nil {
 		return err
 	}
-	s := l.seen.Load().Subsystem(nqn)
 	l.mu.Lock()
 	v := l.volumes[volumeID]
 	l.mu.Unlock()
 	if v != nil {
-		head, _ = find(v, s)
+		head, _ = find(v, l.seen.Load().Subsystem(nqn))
 	}
 	if err := l.mustBeIdle(ctx, head); err != nil {
 		return err
@@ -105,6 +91,10 @@ func (l *Layer) release(ctx context.Context, volumeID string, nqn nvme.NQN, head
 		return err
 	}
 	l.cancelAttempts(nqn)
+	s, err := l.signed(ctx, nqn)
+	if err != nil {
+		return err
+	}
 	if s != nil && !l.needed(nqn, volumeID) {
 		if err := l.disconnect(ctx, s, head, keep); err != nil {
 			return err
@@ -135,64 +125,4 @@ func (l *Layer) markReleasing(volumeID string) error {
 	}
 	l.volumes[volumeID] = &marked
 	return nil
-}
-
-// mustBeIdle refuses to take a device from under somebody: data would be lost.
-func (l *Layer) mustBeIdle(ctx context.Context, h *Head) error {
-	if h == nil {
-		return nil
-	}
-	deadline := l.now().Add(idleWait)
-	for {
-		busy, err := l.engine.InUse(ctx, *h)
-		switch {
-		case err != nil:
-			return err
-		case !busy:
-			return nil
-		case l.now().After(deadline):
-			return fmt.Errorf("%w: %s is still mounted, open or held by somebody", ErrBusy, h.Name)
-		}
-		timer := time.NewTimer(100 * time.Millisecond)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return context.Cause(ctx)
-		}
-	}
-}
-
-// disconnect takes down the subsystem's controllers that are Braid's and not
-// to be kept, unless another of its namespaces than but is in use.
-func (l *Layer) disconnect(ctx context.Context, s *Subsystem, but *Head, keep []string) error {
-	log := klog.FromContext(ctx).WithValues("subsystemNQN", s.NQN)
-	for _, h := range s.Heads {
-		if but != nil && h.Name == but.Name {
-			continue
-		}
-		busy, err := l.engine.InUse(ctx, h)
-		if err != nil {
-			return err
-		}
-		if busy {
-			log.Info("Controllers stay: another namespace is in use", "head", h.Name)
-			return nil
-		}
-	}
-	var wait sync.WaitGroup
-	errs := make([]error, len(s.Controllers))
-	for i, c := range s.Controllers {
-		if c.Owner != owner || slices.Contains(keep, c.Epoch) {
-			log.V(2).Info("Controller stays", "controller", c.Name, "owner", c.Owner)
-			continue
-		}
-		wait.Go(func() {
-			if errs[i] = l.engine.Disconnect(ctx, c); errs[i] == nil {
-				log.Info("Path disconnected", "controller", c.Name, "address", c.Address.String())
-			}
-		})
-	}
-	wait.Wait()
-	return errors.Join(errs...)
 }
