@@ -40,12 +40,19 @@ e2e: build testbed ## Scenarios on a real kernel: make e2e RUN='FailoverANA|Expa
 	cd hack && $(GO) test ./e2e -count=1 -v -run '$(RUN)' -timeout $(E2E_TIMEOUT) \
 		-exec '$(CURDIR)/$(VM) exec -kernel $(KERNEL) -o $(ARTIFACTS)/e2e -add $(CURDIR)/bin/braid-node=/usr/bin/braid-node'
 
+.PHONY: cluster
+cluster: testbed ## Build Kubernetes once, start it with a VM as its node, and prove that it works
+	@bin/braid-cluster prepare -kernel $(KERNEL)
+	@bin/braid-cluster selftest -kernel $(KERNEL)
+
 .PHONY: build
 build: ## Build braid-node into bin/
+	@echo "building braid-node"
 	@$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/...
 
 .PHONY: testbed
 testbed: ## Build the test bed's programs and fetch what it needs
+	@echo "building the test bed"
 	@$(GO) -C hack build -trimpath -o ../bin/ ./cmd/...
 	@$(VM) setup -kernel $(KERNEL)
 

@@ -1,0 +1,91 @@
+// Package disk makes the disk a node boots from: Debian's containerd and its
+// surroundings, the programs of Kubernetes and a kernel's modules.
+package disk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+
+	"github.com/braid-csi/braid/hack/cluster/cache"
+	"github.com/braid-csi/braid/hack/kernel"
+)
+
+// packages are a node's: what kubelet and containerd call, and what helps whoever
+// looks around in it. etcd runs outside, and saves a download of its own here.
+var packages = []string{
+	"containerd", "runc", "containernetworking-plugins", "etcd-server",
+	"bash", "dash", "coreutils", "grep", "sed", "findutils", "tar", "procps", "busybox-static",
+	"mount", "util-linux", "kmod", "e2fsprogs", "iproute2", "nftables", "nvme-cli",
+}
+
+// unneeded are packages that others need to be installed, but not to run.
+var unneeded = regexp.MustCompile(`perl|python|^libsem|^libsepol|^libpam-modules|^libgdbm|^libdb5|` +
+	`^(usrmerge|dpkg|debconf|adduser|passwd|base-files|init-system-helpers|media-types|libnsl2|libsqlite3-0|` +
+	`uuid-runtime|mawk|debianutils|gcc-12-base|iptables|readline-common|libaudit-common|netbase|logsave|util-linux-extra)$`)
+
+// Packages returns a folder with the node's Debian packages unpacked, which
+// comes from the cache once it is there.
+func Packages(ctx context.Context, store cache.Store) (string, error) {
+	key := kernel.Stable.Suite + "-" + cache.Key(append(packages, unneeded.String())...)
+	return store.Get(ctx, "debian", key, func(ctx context.Context, dir string) error {
+		store.Progress("node: downloading Debian packages, 70 MB")
+		work := filepath.Join(dir, "work")
+		if err := kernel.Packages(ctx, kernel.Stable, packages, unneeded.MatchString, work, dir); err != nil {
+			return err
+		}
+		if err := os.RemoveAll(work); err != nil {
+			return err
+		}
+		for _, name := range []string{"usr/share/doc", "usr/share/man", "usr/share/locale"} {
+			if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+				return err
+			}
+		}
+		return mergeUsr(dir)
+	})
+}
+
+// mergeUsr does what the package usrmerge does on an installed machine: /bin,
+// /sbin and the libraries are in /usr, and links to it.
+func mergeUsr(root string) error {
+	for _, name := range []string{"bin", "sbin", "lib", "lib64"} {
+		from, to := filepath.Join(root, name), filepath.Join(root, "usr", name)
+		if err := os.MkdirAll(to, 0o755); err != nil {
+			return err
+		}
+		if err := moveInto(from, to); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("merging %s: %w", name, err)
+		}
+		if err := os.Symlink(path.Join("usr", name), from); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// moveInto moves all that is in a folder, and then removes it.
+func moveInto(from, to string) error {
+	entries, err := os.ReadDir(from)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		source, target := filepath.Join(from, e.Name()), filepath.Join(to, e.Name())
+		if info, err := os.Lstat(target); err == nil && info.IsDir() && e.IsDir() {
+			if err := moveInto(source, target); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := os.Rename(source, target); err != nil {
+			return err
+		}
+	}
+	return os.Remove(from)
+}

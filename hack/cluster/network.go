@@ -1,0 +1,49 @@
+package cluster
+
+import (
+	"errors"
+	"os"
+
+	"github.com/braid-csi/braid/hack/cluster/netns"
+)
+
+// The addresses in a cluster. Every cluster has the same: each is alone in its
+// namespace.
+const (
+	hostIP      = "192.0.2.10" // TEST-NET-1: nobody's outside
+	nodeIP      = "192.0.2.11"
+	prefix      = "/24"
+	podCIDR     = "10.244.0.0/24" // also in the node's CNI configuration
+	serviceCIDR = "10.96.0.0/16"
+	apiService  = "10.96.0.1" // the first of serviceCIDR, by convention
+	apiPort     = "443"       // the service's, so that no address is translated
+	tapName     = "node0"
+)
+
+// newNetwork makes the namespace and the node's cable, which the caller closes
+// once a machine has it.
+func newNetwork() (*netns.Namespace, *os.File, error) {
+	n, err := netns.New()
+	if err != nil {
+		return nil, nil, err
+	}
+	tap, err := n.Tap(tapName)
+	if err != nil {
+		n.Close()
+		return nil, nil, err
+	}
+	err = errors.Join(
+		n.Address("lo", apiService+"/32"),
+		n.Address(tapName, hostIP+prefix),
+	)
+	if err == nil {
+		// The API server reaches pods: webhooks, for one.
+		err = n.Route(podCIDR, nodeIP)
+	}
+	if err != nil {
+		tap.Close()
+		n.Close()
+		return nil, nil, err
+	}
+	return n, tap, nil
+}
