@@ -65,11 +65,11 @@ func (l *Layer) mustBeIdle(ctx context.Context, h *Head) error {
 	}
 	deadline := l.now().Add(idleWait)
 	for {
-		busy, err := l.engine.InUse(ctx, *h)
+		user, err := l.engine.InUse(ctx, *h)
 		switch {
 		case err != nil:
 			return err
-		case !busy:
+		case user == "":
 			return nil
 		case l.now().After(deadline):
 			return fmt.Errorf("%w: %s is still mounted, open or held by somebody", ErrBusy, h.Name)
@@ -88,18 +88,14 @@ func (l *Layer) mustBeIdle(ctx context.Context, h *Head) error {
 // to be kept, unless another of its namespaces than but is in use.
 func (l *Layer) disconnect(ctx context.Context, s *Subsystem, but *Head, keep []string) error {
 	log := klog.FromContext(ctx).WithValues("subsystemNQN", s.NQN)
-	for _, h := range s.Heads {
-		if but != nil && h.Name == but.Name {
-			continue
-		}
-		busy, err := l.engine.InUse(ctx, h)
-		if err != nil {
-			return err
-		}
-		if busy {
-			log.Info("Controllers stay: another namespace is in use", "head", h.Name)
-			return nil
-		}
+	others := slices.DeleteFunc(slices.Clone(s.Heads), func(h Head) bool { return but != nil && h.Name == but.Name })
+	used, err := l.engine.InUse(ctx, others...)
+	if err != nil {
+		return err
+	}
+	if used != "" {
+		log.Info("Controllers stay: another namespace is in use", "head", used)
+		return nil
 	}
 	var wait sync.WaitGroup
 	errs := make([]error, len(s.Controllers))

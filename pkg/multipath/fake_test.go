@@ -117,10 +117,15 @@ func (f *fakeNode) Adopt(c Controller) error {
 	return nil
 }
 
-func (f *fakeNode) InUse(_ context.Context, h Head) (bool, error) {
+func (f *fakeNode) InUse(_ context.Context, heads ...Head) (string, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.busy[h.Name], nil
+	for _, h := range heads {
+		if f.busy[h.Name] {
+			return h.Name, nil
+		}
+	}
+	return "", nil
 }
 
 func (f *fakeNode) Connect(ctx context.Context, _ nvme.NQN, to nvme.TransportID, _ ConnectOptions) (string, error) {

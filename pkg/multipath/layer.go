@@ -40,8 +40,9 @@ type connector interface {
 	Disconnect(context.Context, Controller) error
 	// Ready tells whether the head's device node can be opened.
 	Ready(Head) error
-	// InUse tells whether anybody has the head mounted or holds it.
-	InUse(context.Context, Head) (bool, error)
+	// InUse returns the name of the first of the heads that anybody has
+	// mounted, open or made something of; "" for none.
+	InUse(context.Context, ...Head) (string, error)
 }
 
 type tuner interface {

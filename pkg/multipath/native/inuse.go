@@ -13,9 +13,9 @@ import (
 	"github.com/braid-csi/braid/pkg/multipath"
 )
 
-// openTimeout bounds the opening of a block device, which waits for a
-// partition scan that a device without paths cannot answer.
-const openTimeout = 5 * time.Second
+// useTimeout bounds the looking for users. Opening a block device may wait for
+// a partition scan that a device without paths cannot answer.
+const useTimeout = 10 * time.Second
 
 // Ready tells whether the head's device node is there and leads to it.
 func (e *Engine) Ready(h multipath.Head) error {
@@ -25,27 +25,27 @@ func (e *Engine) Ready(h multipath.Head) error {
 	return nil
 }
 
-// InUse tells whether somebody uses the head. Three signs are looked for:
-// another device holds it (LVM, RAID) or it is mounted, in whatever mount
-// namespace, for both claim a device for themselves; its node is bound to a
-// path, as that of a raw volume is; a process has it open. Processes outside
-// of Braid's PID namespace show only if it shares the host's.
-func (e *Engine) InUse(ctx context.Context, h multipath.Head) (bool, error) {
-	holders, err := e.list(filepath.Join("block", h.Name, "holders"))
-	if err != nil || len(holders) > 0 {
-		return len(holders) > 0, err
+// InUse returns the name of the first of the heads that somebody uses, "" if
+// nobody uses any. Three signs are looked for: another device holds it (LVM,
+// RAID) or it is mounted, in whatever mount namespace, for both claim a device
+// for themselves; its node is bound to a path, as that of a raw volume is; a
+// process has it open. Processes outside of Braid's PID namespace show only if
+// it shares the host's.
+func (e *Engine) InUse(ctx context.Context, heads ...multipath.Head) (string, error) {
+	if len(heads) == 0 {
+		return "", nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	ctx, cancel := context.WithTimeout(ctx, useTimeout)
 	defer cancel()
 	type answer struct {
-		busy bool
+		name string
 		err  error
 	}
 	answers := make(chan answer, 1)
-	go func() { // may hang with the device
-		for _, used := range []func(multipath.Head) (bool, error){e.claimed, e.bound, e.opened} {
-			if busy, err := used(h); busy || err != nil {
-				answers <- answer{busy, err}
+	go func() { // may hang with a device
+		for _, used := range []func([]multipath.Head) (string, error){e.held, e.claimed, e.bound, e.opened} {
+			if name, err := used(heads); name != "" || err != nil {
+				answers <- answer{name, err}
 				return
 			}
 		}
@@ -53,66 +53,98 @@ func (e *Engine) InUse(ctx context.Context, h multipath.Head) (bool, error) {
 	}()
 	select {
 	case a := <-answers:
-		return a.busy, a.err
+		return a.name, a.err
 	case <-ctx.Done():
-		return false, fmt.Errorf("whether %s is in use: %w", h.Device, context.Cause(ctx))
+		return "", fmt.Errorf("whether a device is in use: %w", context.Cause(ctx))
 	}
 }
 
-// claimed tells whether somebody has the device for themselves.
-func (e *Engine) claimed(h multipath.Head) (bool, error) {
-	if !isNode(h.Device, h.DevNum) {
-		return false, nil // no node, or another device's: it cannot be asked
+// held finds a device that another device is made of.
+func (e *Engine) held(heads []multipath.Head) (string, error) {
+	for _, h := range heads {
+		holders, err := e.list(filepath.Join("block", h.Name, "holders"))
+		if err != nil || len(holders) > 0 {
+			return h.Name, err
+		}
 	}
-	fd, err := unix.Open(h.Device, unix.O_RDONLY|unix.O_EXCL|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-	switch err {
-	case nil:
-		return false, unix.Close(fd)
-	case unix.EBUSY:
-		return true, nil
-	}
-	return false, ignoreGone(readError(h.Device, err))
+	return "", nil
 }
 
-// bound tells whether the device's node is mounted on a path.
-func (e *Engine) bound(h multipath.Head) (bool, error) {
+// claimed finds a device that somebody has for themselves.
+func (e *Engine) claimed(heads []multipath.Head) (string, error) {
+	for _, h := range heads {
+		if !isNode(h.Device, h.DevNum) {
+			continue // no node, or another device's: it cannot be asked
+		}
+		fd, err := unix.Open(h.Device, unix.O_RDONLY|unix.O_EXCL|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+		switch err {
+		case nil:
+			unix.Close(fd)
+		case unix.EBUSY:
+			return h.Name, nil
+		default:
+			if err := ignoreGone(readError(h.Device, err)); err != nil {
+				return "", err
+			}
+		}
+	}
+	return "", nil
+}
+
+// bound finds a device whose node is mounted on a path.
+func (e *Engine) bound(heads []multipath.Head) (string, error) {
 	f, err := os.Open(filepath.Join(e.proc, "self", "mountinfo"))
 	if err != nil {
-		return false, err
+		return "", err
 	}
 	defer f.Close()
 	mounts, err := mountinfo.GetMountsFromReader(f, func(i *mountinfo.Info) (skip, stop bool) {
 		return i.Root == "/" || i.FSType != "devtmpfs" && i.FSType != "tmpfs", false
 	})
 	if err != nil {
-		return false, err
+		return "", err
 	}
-	for _, m := range mounts {
-		if isNode(m.Mountpoint, h.DevNum) {
-			return true, nil
-		}
+	paths := make([]string, len(mounts))
+	for i, m := range mounts {
+		paths[i] = m.Mountpoint
 	}
-	return false, nil
+	return nodeAmong(paths, heads), nil
 }
 
-// opened tells whether a process has the device open.
-func (e *Engine) opened(h multipath.Head) (bool, error) {
+// opened finds a device that a process has open.
+func (e *Engine) opened(heads []multipath.Head) (string, error) {
 	links, err := filepath.Glob(filepath.Join(e.proc, "[0-9]*", "fd", "*"))
-	if err != nil {
-		return false, err
-	}
-	for _, link := range links {
-		if isNode(link, h.DevNum) {
-			return true, nil
-		}
-	}
-	return false, nil
+	return nodeAmong(links, heads), err
 }
 
-// isNode tells whether path leads to the node of a block device. It asks no
-// server and no device: the file may be anybody's.
+// nodeAmong returns the name of the first head to whose node a path leads.
+func nodeAmong(paths []string, heads []multipath.Head) string {
+	for _, path := range paths {
+		devNum, ok := blockDevice(path)
+		if !ok {
+			continue
+		}
+		for _, h := range heads {
+			if h.DevNum == devNum {
+				return h.Name
+			}
+		}
+	}
+	return ""
+}
+
+// isNode tells whether path leads to the node of a block device.
 func isNode(path, devNum string) bool {
+	got, ok := blockDevice(path)
+	return ok && got == devNum
+}
+
+// blockDevice returns which block device a path leads to, if it does. It asks
+// no server and no device: the path may be anybody's.
+func blockDevice(path string) (devNum string, ok bool) {
 	var st unix.Statx_t
-	err := unix.Statx(unix.AT_FDCWD, path, unix.AT_STATX_DONT_SYNC, unix.STATX_TYPE, &st)
-	return err == nil && st.Mode&unix.S_IFMT == unix.S_IFBLK && fmt.Sprintf("%d:%d", st.Rdev_major, st.Rdev_minor) == devNum
+	if err := unix.Statx(unix.AT_FDCWD, path, unix.AT_STATX_DONT_SYNC, unix.STATX_TYPE, &st); err != nil {
+		return "", false
+	}
+	return fmt.Sprintf("%d:%d", st.Rdev_major, st.Rdev_minor), st.Mode&unix.S_IFMT == unix.S_IFBLK
 }
