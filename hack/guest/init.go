@@ -18,7 +18,7 @@ func IsInit() bool { return os.Getpid() == 1 && os.Args[0] == "/init" }
 // Main is the guest's life. It does not return: the first process must not
 // end, or the kernel panics.
 //
-//	mount, lo up -> modules -> ports -> program -> kill the rest -> status, files -> power off
+//	mount, lo up -> modules -> ports -> program -> kill the rest -> status, files -> the host's word -> power off
 //
 // Errors before the ports exist go to the kernel's console, the standard error
 // of the first process. A panic here makes the kernel panic, and the host
@@ -69,7 +69,10 @@ func live() error {
 	if err := saveKernelLog(); err != nil {
 		fmt.Fprintf(os.Stderr, "braid guest: %v\n", err)
 	}
-	return sendFiles(p.files, OutDir)
+	if err := sendFiles(p.files, OutDir); err != nil {
+		return err
+	}
+	return p.awaitHost()
 }
 
 func readCommand() (Command, error) {

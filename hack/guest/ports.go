@@ -47,13 +47,36 @@ func openPort(name string, patience time.Duration) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Blocking on purpose: then a write returns when QEMU has the data, and
-	// none is lost at power off.
-	fd, err := unix.Open(dev, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	// Blocking: a write waits for room, though not until QEMU has the data.
+	fd, err := unix.Open(dev, unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("port %s: %s: %w", name, dev, err)
 	}
 	return os.NewFile(uintptr(fd), dev), nil
+}
+
+// hostPatience is for how long the host may take to say that it has all.
+const hostPatience = 30 * time.Second
+
+// awaitHost waits until the host has the last of the files. Linux hands a
+// port's data to QEMU and returns (drivers/char/virtio_console.c,
+// port_fops_write), and QEMU takes it when it gets to it: powering off at once
+// would lose the end of whatever was written last.
+func (p *ports) awaitHost() error {
+	word := make(chan error, 1)
+	go func() {
+		_, err := p.files.Read(make([]byte, 1))
+		word <- err
+	}()
+	select {
+	case err := <-word:
+		if err != nil {
+			return fmt.Errorf("waiting for the host to have all: %w", err)
+		}
+		return nil
+	case <-time.After(hostPatience):
+		return fmt.Errorf("the host did not say in %s that it has all", hostPatience)
+	}
 }
 
 // findPort returns the device node of the port of that name, "" if there is

@@ -20,7 +20,8 @@ import (
 
 // sinks are where the guest's ports lead.
 type sinks struct {
-	console, stdout, stderr, status, files io.Writer
+	console, stdout, stderr, status io.Writer
+	files                           *receiver
 }
 
 // commandLine is the kernel's. An oops ends the machine (panic=-1 with QEMU's
@@ -59,6 +60,12 @@ func boot(ctx context.Context, cfg Config, initrd *os.File, to sinks) error {
 		}
 		// Ours ends when QEMU has closed its end, after the last byte.
 		copying.Go(func() { drain(p.to, ours) })
+		if p.name == guest.PortFiles {
+			go func() { // the guest waits for this word before it powers off
+				<-to.files.complete
+				_, _ = ours.Write([]byte{'\n'})
+			}()
+		}
 		defer theirs.Close()
 		fd := firstFD + len(cmd.ExtraFiles)
 		cmd.ExtraFiles = append(cmd.ExtraFiles, theirs)
