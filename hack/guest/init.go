@@ -18,7 +18,7 @@ func IsInit() bool { return os.Getpid() == 1 && os.Args[0] == "/init" }
 // Main is the guest's life. It does not return: the first process must not
 // end, or the kernel panics.
 //
-//	mount, lo up -> modules -> ports -> program -> kill the rest -> status, files -> the host's word -> power off
+//	mount, lo up -> modules -> ports -> all CPUs -> program -> kill the rest -> status, files -> the host's word -> power off
 //
 // Errors before the ports exist go to the kernel's console, the standard error
 // of the first process. A panic here makes the kernel panic, and the host
@@ -61,6 +61,9 @@ func live() error {
 		if err := cmd.Root.enter(); err != nil {
 			return err
 		}
+	}
+	if err := joinCPUs(); err != nil {
+		return err
 	}
 	status := run(cmd, p.stdout, p.stderr)
 	if err := json.NewEncoder(p.status).Encode(status); err != nil {

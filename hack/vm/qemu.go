@@ -26,7 +26,7 @@ type sinks struct {
 
 // commandLine is the kernel's. An oops ends the machine (panic=-1 with QEMU's
 // -no-reboot), so a broken kernel is an error and not a hang.
-const commandLine = "console=ttyS0 quiet panic=-1 oops=panic mitigations=off nokaslr tsc=reliable random.trust_cpu=on rdinit=/init"
+const commandLine = "console=ttyS0 quiet panic=-1 oops=panic mitigations=off nokaslr tsc=reliable random.trust_cpu=on " + guest.CommandLine
 
 // firstFD is the number the first of exec.Cmd's extra files has in QEMU.
 const firstFD = 3
