@@ -47,12 +47,12 @@ func connectOnce(address string) error {
 	if err != nil {
 		return err
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	c, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {
 		return err
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	if _, err := c.Write([]byte{'\n'}); err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ func connectOnce(address string) error {
 	if err != nil {
 		return err
 	}
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	_, err = s.Read(make([]byte, 1))
 	return err
 }
