@@ -20,42 +20,46 @@ const owner = "braid"
 // udev looks into a device that was just unmounted.
 const idleWait = 3 * time.Second
 
-// signWait is for how long an attempt may take to sign what it has connected.
-const signWait = 2 * time.Second
+// attemptWait is for how long a release waits for connects that nobody wants
+// any more. Most end within it; one to a target that accepts and says nothing
+// may take minutes, and is tidied up when it ends.
+const attemptWait = 2 * time.Second
 
-// signed returns the subsystem as it is now, once no attempt is about to sign
-// a controller that is live already: unsigned it would be left alone.
-func (l *Layer) signed(ctx context.Context, nqn nvme.NQN) (*Subsystem, error) {
-	for deadline := l.now().Add(signWait); ; {
-		obs, err := l.engine.Observe(ctx)
-		if err != nil {
-			return nil, err
-		}
-		s := obs.Subsystem(nqn)
-		if s == nil || !l.signing(s) || l.now().After(deadline) {
-			return s, nil
-		}
-		timer := time.NewTimer(20 * time.Millisecond)
+// settle waits for the attempts that cancelAttempts could not end, because the
+// kernel is at it, and returns the subsystem as it is then: with the
+// controllers that they made, signed.
+func (l *Layer) settle(ctx context.Context, nqn nvme.NQN) (*Subsystem, error) {
+	late := time.NewTimer(attemptWait)
+	defer late.Stop()
+	for _, done := range l.unwanted(nqn) {
 		select {
-		case <-timer.C:
+		case <-done:
+			continue
+		case <-late.C:
 		case <-ctx.Done():
-			timer.Stop()
 			return nil, context.Cause(ctx)
 		}
+		break
 	}
+	obs, err := l.engine.Observe(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return obs.Subsystem(nqn), nil
 }
 
-// signing tells whether a live controller is unsigned while an attempt to
-// connect its address is running.
-func (l *Layer) signing(s *Subsystem) bool {
+// unwanted returns what is closed when the attempts end that connect a
+// subsystem for nobody.
+func (l *Layer) unwanted(nqn nvme.NQN) []<-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, c := range s.Controllers {
-		if a := l.attempts[way{s.NQN, c.Address}]; c.Owner == "" && c.State == nvme.StateLive && a != nil && a.running() {
-			return true
+	var running []<-chan struct{}
+	for w, a := range l.attempts {
+		if w.nqn == nqn && a.running() && !l.wants(w) {
+			running = append(running, a.done)
 		}
 	}
-	return false
+	return running
 }
 
 // mustBeIdle refuses to take a device from under somebody: data would be lost.

@@ -193,13 +193,18 @@ func TestNodeComesLate(t *testing.T) {
 	}
 }
 
-// TestSignedLate: a controller that is live before it is signed is taken down
-// all the same when its volume is released at that moment.
-func TestSignedLate(t *testing.T) {
+// TestReleaseWhileConnecting: a controller that is being connected, or that is
+// live and not yet signed, is taken down all the same when its volume is
+// released at that moment.
+func TestReleaseWhileConnecting(t *testing.T) {
 	node := newFakeNode(uuidA)
 	node.signAfter = time.Second
+	node.answer[way2] = func(context.Context) error {
+		time.Sleep(time.Second / 2) //nolint:forbidigo // the bubble's time, in the kernel: not to be cancelled
+		return nil
+	}
 	withLayer(t, node, func(t *testing.T, ctx context.Context, l *Layer) {
-		if _, err := l.Ensure(ctx, testVolume("v", uuidA, way1)); err != nil {
+		if _, err := l.Ensure(ctx, testVolume("v", uuidA, way1, way2)); err != nil {
 			t.Fatal(err)
 		}
 		if err := l.Release(ctx, "v", ""); err != nil {

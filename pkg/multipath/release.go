@@ -91,7 +91,7 @@ func (l *Layer) release(ctx context.Context, volumeID string, nqn nvme.NQN, head
 		return err
 	}
 	l.cancelAttempts(nqn)
-	s, err := l.signed(ctx, nqn)
+	s, err := l.settle(ctx, nqn)
 	if err != nil {
 		return err
 	}
