@@ -160,16 +160,19 @@ func (l *Layer) wants(w way) bool {
 	return false
 }
 
-// cancelAttempts ends the attempts for ways of a subsystem that nobody wants
-// any more and waits for those that can be ended: the kernel's part cannot.
-func (l *Layer) cancelAttempts(nqn nvme.NQN) {
+// cancelAttempts ends the running attempts for ways of a subsystem that nobody
+// wants any more, and returns what is closed as each ends: a dial does at once,
+// the kernel's part when the kernel is done.
+func (l *Layer) cancelAttempts(nqn nvme.NQN) (ended []<-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for w, a := range l.attempts {
-		if w.nqn == nqn && !l.wants(w) {
+		if w.nqn == nqn && a.running() && !l.wants(w) {
 			a.cancel()
+			ended = append(ended, a.done)
 		}
 	}
+	return ended
 }
 
 // backoff returns the pause after the n-th failure, a fifth more or less so

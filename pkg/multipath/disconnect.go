@@ -13,9 +13,6 @@ import (
 	"github.com/braid-csi/braid/pkg/nvme"
 )
 
-// owner is how controllers that Braid connected are signed.
-const owner = "braid"
-
 // idleWait is for how long a device may go on being used when it is released:
 // udev looks into a device that was just unmounted.
 const idleWait = 3 * time.Second
@@ -25,13 +22,13 @@ const idleWait = 3 * time.Second
 // may take minutes, and is tidied up when it ends.
 const attemptWait = 2 * time.Second
 
-// settle waits for the attempts that cancelAttempts could not end, because the
-// kernel is at it, and returns the subsystem as it is then: with the
-// controllers that they made, signed.
-func (l *Layer) settle(ctx context.Context, nqn nvme.NQN) (*Subsystem, error) {
+// settle waits for attempts that were cancelled, which the kernel may be at,
+// and returns the subsystem as it is then: with the controllers that they made,
+// signed.
+func (l *Layer) settle(ctx context.Context, nqn nvme.NQN, cancelled []<-chan struct{}) (*Subsystem, error) {
 	late := time.NewTimer(attemptWait)
 	defer late.Stop()
-	for _, done := range l.unwanted(nqn) {
+	for _, done := range cancelled {
 		select {
 		case <-done:
 			continue
@@ -46,20 +43,6 @@ func (l *Layer) settle(ctx context.Context, nqn nvme.NQN) (*Subsystem, error) {
 		return nil, err
 	}
 	return obs.Subsystem(nqn), nil
-}
-
-// unwanted returns what is closed when the attempts end that connect a
-// subsystem for nobody.
-func (l *Layer) unwanted(nqn nvme.NQN) []<-chan struct{} {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var running []<-chan struct{}
-	for w, a := range l.attempts {
-		if w.nqn == nqn && a.running() && !l.wants(w) {
-			running = append(running, a.done)
-		}
-	}
-	return running
 }
 
 // mustBeIdle refuses to take a device from under somebody: data would be lost.
@@ -104,7 +87,7 @@ func (l *Layer) disconnect(ctx context.Context, s *Subsystem, but *Head, keep []
 	var wait sync.WaitGroup
 	errs := make([]error, len(s.Controllers))
 	for i, c := range s.Controllers {
-		if c.Owner != owner || slices.Contains(keep, c.Epoch) {
+		if c.Owner != Owner || slices.Contains(keep, c.Epoch) {
 			log.V(2).Info("Controller stays", "controller", c.Name, "owner", c.Owner)
 			continue
 		}

@@ -111,7 +111,7 @@ func (f *fakeNode) Adopt(c Controller) error {
 	defer f.mu.Unlock()
 	for i := range f.present {
 		if f.present[i].Epoch == c.Epoch {
-			f.present[i].Owner = owner
+			f.present[i].Owner = Owner
 		}
 	}
 	return nil
@@ -138,7 +138,7 @@ func (f *fakeNode) Connect(ctx context.Context, _ nvme.NQN, to nvme.TransportID,
 		}
 	}
 	if f.signAfter == 0 {
-		return f.add(to, owner), nil
+		return f.add(to, Owner), nil
 	}
 	name := f.add(to, "")
 	time.Sleep(f.signAfter) //nolint:forbidigo // the bubble's time
@@ -146,7 +146,7 @@ func (f *fakeNode) Connect(ctx context.Context, _ nvme.NQN, to nvme.TransportID,
 	defer f.mu.Unlock()
 	for i := range f.present {
 		if f.present[i].Name == name {
-			f.present[i].Owner = owner
+			f.present[i].Owner = Owner
 		}
 	}
 	return name, nil

@@ -24,6 +24,9 @@ type Subsystem struct {
 	Heads       []Head
 }
 
+// Owner is how the controllers that Braid connected are signed.
+const Owner = "braid"
+
 // Controller is one association between this host and a subsystem.
 type Controller struct {
 	Name    string // such as nvme0

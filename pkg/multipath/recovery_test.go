@@ -103,7 +103,7 @@ func TestAdopt(t *testing.T) {
 		for _, c := range node.present {
 			got[c.Address.TrAddr] = c.Owner
 		}
-		if diff := cmp.Diff(map[string]string{"192.0.2.1": "", "192.0.2.2": owner}, got); diff != "" {
+		if diff := cmp.Diff(map[string]string{"192.0.2.1": "", "192.0.2.2": Owner}, got); diff != "" {
 			t.Errorf("owners (-want +got):\n%s", diff)
 		}
 	})

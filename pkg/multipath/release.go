@@ -90,8 +90,7 @@ func (l *Layer) release(ctx context.Context, volumeID string, nqn nvme.NQN, head
 	if err := l.markReleasing(volumeID); err != nil {
 		return err
 	}
-	l.cancelAttempts(nqn)
-	s, err := l.settle(ctx, nqn)
+	s, err := l.settle(ctx, nqn, l.cancelAttempts(nqn))
 	if err != nil {
 		return err
 	}

@@ -76,7 +76,7 @@ func (l *Layer) tidyOnce(ctx context.Context) error {
 	}
 	for i := range obs.Subsystems {
 		s := &obs.Subsystems[i]
-		if l.needed(s.NQN, "") || !slices.ContainsFunc(s.Controllers, func(c Controller) bool { return c.Owner == owner }) {
+		if l.needed(s.NQN, "") || !slices.ContainsFunc(s.Controllers, func(c Controller) bool { return c.Owner == Owner }) {
 			continue
 		}
 		errs = append(errs, l.tidied(ctx, s.NQN, func(ctx context.Context) error { return l.abandon(ctx, s.NQN) }))

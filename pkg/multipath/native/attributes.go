@@ -122,10 +122,6 @@ func readError(path string, err error) error {
 // write sets an attribute that the kernel answers at once.
 func (a *attributes) write(value string, elem ...string) error {
 	path := filepath.Join(append([]string{a.root}, elem...)...)
-	return writeFile(path, value)
-}
-
-func writeFile(path, value string) error {
 	fd, err := unix.Open(path, unix.O_WRONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return readError(path, err)

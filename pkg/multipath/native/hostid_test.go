@@ -4,6 +4,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/braid-csi/braid/pkg/multipath"
 )
 
 const (
@@ -95,14 +97,14 @@ func TestRegistry(t *testing.T) {
 	if err := r.claim("nvme0", "e1"); err != nil {
 		t.Fatal(err)
 	}
-	check("signed", "nvme0", "e1", owner)
+	check("signed", "nvme0", "e1", multipath.Owner)
 	check("an entry about an earlier controller", "nvme0", "e2", "")
 	put(t, r.dir, "nvme1/owner", "stas\n")
 	check("somebody else's", "nvme1", "e1", "stas")
 	if err := r.forget("nvme0", "e2"); err != nil {
 		t.Fatal(err)
 	}
-	check("another one of the name was forgotten", "nvme0", "e1", owner)
+	check("another one of the name was forgotten", "nvme0", "e1", multipath.Owner)
 	if err := r.forget("nvme0", "e1"); err != nil {
 		t.Fatal(err)
 	}
@@ -117,6 +119,6 @@ func TestRegistry(t *testing.T) {
 		t.Fatal(err)
 	}
 	check("swept, for it does not exist", "nvme2", "e1", "")
-	check("kept, for it exists", "nvme3", "e1", owner)
+	check("kept, for it exists", "nvme3", "e1", multipath.Owner)
 	check("kept, for it is somebody else's", "nvme1", "e1", "stas")
 }

@@ -6,10 +6,8 @@ import (
 	"path/filepath"
 
 	"github.com/braid-csi/braid/pkg/durable"
+	"github.com/braid-csi/braid/pkg/multipath"
 )
-
-// owner is how Braid signs in the registry.
-const owner = "braid"
 
 // epochFile is Braid's attribute beside the owner: which life of the
 // controller the entry speaks of.
@@ -24,7 +22,7 @@ type registry struct{ dir string }
 // where nobody says so.
 func (r registry) owner(name, epoch string) (string, error) {
 	who, err := r.read(name, "owner")
-	if err != nil || who != owner {
+	if err != nil || who != multipath.Owner {
 		return who, err
 	}
 	// Instance names are reused: an entry of ours about an earlier controller
@@ -32,7 +30,7 @@ func (r registry) owner(name, epoch string) (string, error) {
 	if written, err := r.read(name, epochFile); err != nil || written != epoch {
 		return "", err
 	}
-	return owner, nil
+	return multipath.Owner, nil
 }
 
 // claim signs a controller as Braid's.
@@ -40,7 +38,7 @@ func (r registry) claim(name, epoch string) error {
 	if err := os.MkdirAll(filepath.Join(r.dir, name), 0o755); err != nil {
 		return err
 	}
-	for _, f := range []struct{ name, value string }{{epochFile, epoch}, {"owner", owner}} {
+	for _, f := range []struct{ name, value string }{{epochFile, epoch}, {"owner", multipath.Owner}} {
 		if err := durable.WriteFile(filepath.Join(r.dir, name, f.name), []byte(f.value+"\n"), 0o644); err != nil {
 			return err
 		}
@@ -52,7 +50,7 @@ func (r registry) claim(name, epoch string) error {
 // epoch is about a controller that has taken over the name.
 func (r registry) forget(name, epoch string) error {
 	who, err := r.owner(name, epoch)
-	if err != nil || who != owner {
+	if err != nil || who != multipath.Owner {
 		return err
 	}
 	return os.RemoveAll(filepath.Join(r.dir, name))
@@ -63,28 +61,21 @@ func (r registry) forget(name, epoch string) error {
 // their place may get another name.
 func (r registry) sweep(exists func(name string) bool) error {
 	entries, err := os.ReadDir(r.dir)
-	if err != nil {
-		return ignoreMissing(err)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
 	}
 	var errs []error
 	for _, e := range entries {
 		if exists(e.Name()) {
 			continue
 		}
-		if who, err := r.read(e.Name(), "owner"); err != nil || who != owner {
+		if who, err := r.read(e.Name(), "owner"); err != nil || who != multipath.Owner {
 			errs = append(errs, err)
 			continue
 		}
 		errs = append(errs, os.RemoveAll(filepath.Join(r.dir, e.Name())))
 	}
 	return errors.Join(errs...)
-}
-
-func ignoreMissing(err error) error {
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	return err
 }
 
 func (r registry) read(name, attribute string) (string, error) {
