@@ -1,0 +1,43 @@
+package v1alpha1
+
+// The conditions of an NVMePathSet. Each is an observation; one that is absent
+// is unknown. Reasons of those that are false are the reasons of Braid's
+// findings: the same words as in CSI's volume health and in the metrics.
+const (
+	// ConditionReady sums the others up: nothing is wrong with the path set.
+	// While it is false the reason is that of the worst finding.
+	ConditionReady = "Ready"
+	// ConditionAvailable: I/O can reach the volume. False: NoUsablePath,
+	// DeviceVanished, NamespaceIdentityChanged.
+	ConditionAvailable = "Available"
+	// ConditionRedundant: the volume has all the paths it asks for, and no one
+	// fault takes all of them. False: PathRedundancyLost, PathDown,
+	// NoUsablePath.
+	ConditionRedundant = "Redundant"
+	// ConditionOptimized: I/O takes paths that the target calls optimized.
+	// False: NoOptimizedPath.
+	ConditionOptimized = "Optimized"
+	// ConditionStable: no path comes and goes. False: PathFlapping,
+	// PathUnstable.
+	ConditionStable = "Stable"
+)
+
+// ConditionSucceeded of an NVMePathRemediation is true once all of its actions
+// are done, false if one of them failed or was refused, and unknown before.
+const ConditionSucceeded = "Succeeded"
+
+// Reasons of conditions that are not those of a finding.
+const (
+	// ReasonHealthy: the condition is true, with nothing to say against it.
+	ReasonHealthy = "Healthy"
+	// ReasonStaging: the volume's device is not there yet.
+	ReasonStaging = "Staging"
+	// ReasonRunning: the node is working on the remediation.
+	ReasonRunning = "Running"
+	// ReasonDone: every action of the remediation is done.
+	ReasonDone = "Done"
+	// ReasonFailed: an action failed; its step says why.
+	ReasonFailed = "ActionFailed"
+	// ReasonNotStaged: the path set is not on the node (any more).
+	ReasonNotStaged = "PathSetNotFound"
+)

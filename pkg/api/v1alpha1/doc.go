@@ -1,0 +1,17 @@
+// Package v1alpha1 is Braid's API: what its custom resources say and mean.
+//
+//	NVMePathSet          a report: how one node reaches one volume, written by
+//	                     that node's agent alone
+//	NVMePathRemediation  a request and its record: what somebody wants done
+//	                     about a path set, who, why, and what came of it
+//
+// Both are cluster-scoped: a path set belongs to a node, as the volume does.
+//
+// 2026-11-22: counts are in status for people who run kubectl. They are
+// written when a state changes and now and then; dashboards and alerts use the
+// metrics, which are always fresh.
+//
+// +kubebuilder:object:generate=true
+// +kubebuilder:ac:generate=true
+// +groupName=braid.dev
+package v1alpha1

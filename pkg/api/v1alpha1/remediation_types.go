@@ -1,0 +1,178 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// NVMePathRemediation asks the node of a path set to do something about it,
+// and records what came of it: who asked, why, when, and how the counters
+// stood before and after. It is carried out once; to do a thing again, make
+// another one.
+//
+// +genclient
+// +genclient:nonNamespaced
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:scope=Cluster,shortName=nvpr;remediation,categories=braid
+// +kubebuilder:selectablefield:JSONPath=`.spec.nodeName`
+// +kubebuilder:selectablefield:JSONPath=`.spec.pathSet`
+// +kubebuilder:printcolumn:name="Path Set",type=string,JSONPath=`.spec.pathSet`
+// +kubebuilder:printcolumn:name="Actions",type=string,JSONPath=`.spec.actions`
+// +kubebuilder:printcolumn:name="Requested By",type=string,JSONPath=`.spec.requestedBy`
+// +kubebuilder:printcolumn:name="Succeeded",type=string,JSONPath=`.status.conditions[?(@.type=="Succeeded")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Succeeded")].reason`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type NVMePathRemediation struct {
+	metav1.TypeMeta `json:",inline"`
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitzero"`
+
+	// spec is the request. It cannot be changed.
+	// +required
+	Spec NVMePathRemediationSpec `json:"spec"`
+	// status is the record, written by the node's agent.
+	// +optional
+	Status NVMePathRemediationStatus `json:"status,omitzero"`
+}
+
+// NVMePathRemediationList is a list of remediations.
+//
+// +kubebuilder:object:root=true
+type NVMePathRemediationList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitzero"`
+	Items           []NVMePathRemediation `json:"items"`
+}
+
+// RemediationAction is one thing that a node can do about a path set.
+//
+// +kubebuilder:validation:Enum=Rescan;ResetCounters
+type RemediationAction string
+
+// The actions.
+const (
+	// ActionRescan makes the kernel read the namespace anew on every live
+	// controller, which mends stale sizes and missing paths.
+	ActionRescan RemediationAction = "Rescan"
+	// ActionResetCounters zeroes the counters of the path set's paths and
+	// device. Lifetime totals stay.
+	ActionResetCounters RemediationAction = "ResetCounters"
+)
+
+// NVMePathRemediationSpec is a request.
+//
+// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a request cannot be changed: make another one"
+type NVMePathRemediationSpec struct {
+	// nodeName is the node that shall act: spec.nodeName of the path set.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	NodeName string `json:"nodeName"`
+	// pathSet is the name of the NVMePathSet.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	PathSet string `json:"pathSet"`
+	// actions are carried out in this order; the first that fails ends it.
+	// +required
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:XValidation:rule="self.all(a, self.exists_one(b, a == b))",message="each action may be given once"
+	Actions []RemediationAction `json:"actions"`
+	// reason is why, for the record: one line.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[^\\\\p{C}]*[^\\\\p{C}\\\\s][^\\\\p{C}]*$')",message="must be one line of printable characters, and not blank"
+	Reason string `json:"reason"`
+	// requestedBy is who asks: the user name by which the API server knows the
+	// one who creates this object (kubectl auth whoami). An admission policy
+	// refuses any other.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	RequestedBy string `json:"requestedBy"`
+}
+
+// NVMePathRemediationStatus is the record of what was done.
+type NVMePathRemediationStatus struct {
+	// conditions has one: Succeeded.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=8
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+	// startTime is when the node took it up. It is written before anything is
+	// done, so that what was begun is known even if the node dies.
+	// +optional
+	StartTime *metav1.Time `json:"startTime,omitempty"`
+	// completionTime is when the last action ended.
+	// +optional
+	CompletionTime *metav1.Time `json:"completionTime,omitempty"`
+	// steps are the actions with their outcome, in order.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=8
+	Steps []RemediationStep `json:"steps,omitempty"`
+	// resetID is the reset's in the node's ledger, if counters were reset.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	ResetID string `json:"resetID,omitempty"`
+	// counters are those that were reset, before and after.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=512
+	Counters []CounterChange `json:"counters,omitempty"`
+}
+
+// RemediationStep is one action and what came of it.
+type RemediationStep struct {
+	// action is what was done.
+	// +required
+	Action RemediationAction `json:"action"`
+	// outcome says how it ended.
+	// +required
+	// +kubebuilder:validation:Enum=Done;Failed;Skipped
+	Outcome StepOutcome `json:"outcome"`
+	// time is when it ended.
+	// +optional
+	Time *metav1.Time `json:"time,omitempty"`
+	// message says more, such as why it failed.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Message string `json:"message,omitempty"`
+}
+
+// StepOutcome is how an action ended.
+type StepOutcome string
+
+// The outcomes.
+const (
+	StepDone   StepOutcome = "Done"
+	StepFailed StepOutcome = "Failed"
+	// StepSkipped: an action before it failed.
+	StepSkipped StepOutcome = "Skipped"
+)
+
+// CounterChange is what a reset did to one counter.
+type CounterChange struct {
+	// of is the path's address, or "head" for the device itself.
+	// +required
+	// +kubebuilder:validation:MaxLength=256
+	Of string `json:"of"`
+	// counter is its name: failovers, retries, errors, requeues, failures.
+	// +required
+	// +kubebuilder:validation:MaxLength=64
+	Counter string `json:"counter"`
+	// before is what it had counted since the reset before.
+	// +required
+	Before int64 `json:"before"`
+	// after is what it counted right after this one: 0, or what happened
+	// within that moment.
+	// +required
+	After int64 `json:"after"`
+	// lifetime is its total, which the reset has not changed.
+	// +required
+	Lifetime int64 `json:"lifetime"`
+}

@@ -1,0 +1,51 @@
+package attachment
+
+import (
+	"maps"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestRoundTrip(t *testing.T) {
+	for _, want := range []Origin{
+		{},
+		{PersistentVolume: "pv-1"},
+		{PersistentVolume: "pv-1", ClaimNamespace: "shop", ClaimName: "orders", ClaimUID: "6f1c6d8e-0000-4000-8000-000000000001"},
+	} {
+		got, err := Parse(want.Metadata())
+		if err != nil {
+			t.Errorf("Parse(%v): %v", want.Metadata(), err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("round trip (-want +got):\n%s", diff)
+		}
+	}
+}
+
+func TestMetadataLeavesOutWhatIsEmpty(t *testing.T) {
+	got := Origin{PersistentVolume: "pv-1"}.Metadata()
+	if want := map[string]string{"persistentVolumeName": "pv-1"}; !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func TestParseBadInput(t *testing.T) {
+	for _, tc := range []struct {
+		metadata map[string]string
+		want     string // in the error; none if empty
+	}{
+		{nil, ""},
+		{map[string]string{"somethingNew": "x\ny"}, ""},
+		{map[string]string{"claimName": "a\nb"}, "claimName: "},
+		{map[string]string{"claimName": "a b"}, "claimName: "},
+		{map[string]string{"persistentVolumeName": strings.Repeat("x", 254)}, "persistentVolumeName: has 254 bytes"},
+		{map[string]string{"claimNamespace": "\xff"}, "claimNamespace: "},
+	} {
+		_, err := Parse(tc.metadata)
+		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
+			t.Errorf("Parse(%q): %v, want %q", tc.metadata, err, tc.want)
+		}
+	}
+}
