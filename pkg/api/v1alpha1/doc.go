@@ -7,6 +7,11 @@
 //
 // Both are cluster-scoped: a path set belongs to a node, as the volume does.
 //
+// 2026-11-22: a record is worth what nobody can change of it. A request is
+// immutable from the start and its record from its completionTime on, by rules
+// of the definition; that requestedBy is true, and that agents write about
+// their own node only, by the chart's admission policies.
+//
 // 2026-11-22: counts are in status for people who run kubectl. They are
 // written when a state changes and now and then; dashboards and alerts use the
 // metrics, which are always fresh.

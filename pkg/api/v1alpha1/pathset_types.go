@@ -49,8 +49,8 @@ type NVMePathSetList struct {
 
 // NVMePathSetSpec is what the node was asked for when it staged the volume.
 //
-// +kubebuilder:validation:XValidation:rule="self.nodeName == oldSelf.nodeName",message="nodeName cannot change: another node has a path set of its own"
-// +kubebuilder:validation:XValidation:rule="self.volumeHandle == oldSelf.volumeHandle",message="volumeHandle cannot change: another volume has a path set of its own"
+// +kubebuilder:validation:XValidation:rule="self.nodeName == oldSelf.nodeName",fieldPath=".nodeName",message="cannot change: another node has a path set of its own"
+// +kubebuilder:validation:XValidation:rule="self.volumeHandle == oldSelf.volumeHandle",fieldPath=".volumeHandle",message="cannot change: another volume has a path set of its own"
 type NVMePathSetSpec struct {
 	// nodeName is the node that reaches the volume and reports here.
 	// +required
@@ -75,6 +75,7 @@ type NVMePathSetSpec struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=223
+	// +kubebuilder:validation:XValidation:rule="self.matches('^nqn[.][0-9]{4}-(0[1-9]|1[0-2])[.][A-Za-z0-9][A-Za-z0-9.-]*(:[^,\\\\p{Cc}\\\\p{Z}]+)?$')",message="must be of the form nqn.YYYY-MM.REVERSE.DOMAIN[:NAME]"
 	SubsystemNQN string `json:"subsystemNQN"`
 	// namespaceID is the identity of the volume's namespace.
 	// +required
@@ -86,19 +87,23 @@ type NVMePathSetSpec struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
 	// +kubebuilder:validation:items:MaxLength=256
+	// +kubebuilder:validation:items:XValidation:rule="self.matches('^[a-z]+://[^,\\\\p{Cc}\\\\p{Z}]+$')",message="must be of the form transport://address:port"
 	Addresses []string `json:"addresses"`
 }
 
 // ClaimReference names a PersistentVolumeClaim.
 type ClaimReference struct {
+	// namespace is the claim's namespace.
 	// +required
 	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:MaxLength=63
 	Namespace string `json:"namespace"`
+	// name is the claim's name.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	Name string `json:"name"`
+	// uid tells it from another claim of that name, before or after it.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	UID string `json:"uid,omitempty"`
@@ -106,12 +111,15 @@ type ClaimReference struct {
 
 // NamespaceID is an NVMe namespace's identity, which holds on every path and
 // after every reconnect, unlike its NSID.
+//
+// +kubebuilder:validation:XValidation:rule="self.value.matches({'uuid': '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$', 'nguid': '^[0-9a-f]{32}$', 'eui64': '^[0-9a-f]{16}$'}[self.type])",fieldPath=".value",message="must be, in lower-case hexadecimal digits, 8-4-4-4-12 of them for a uuid, 32 for an nguid, 16 for an eui64"
 type NamespaceID struct {
 	// type says which of a namespace's identifiers it is.
 	// +required
 	// +kubebuilder:validation:Enum=uuid;nguid;eui64
 	Type string `json:"type"`
-	// value is the identifier in lower-case hexadecimal digits.
+	// value is the identifier in lower-case hexadecimal digits, a UUID's with
+	// dashes.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
@@ -271,7 +279,7 @@ type ResetRecord struct {
 	Time metav1.Time `json:"time"`
 	// by is who asked for it.
 	// +required
-	// +kubebuilder:validation:MaxLength=256
+	// +kubebuilder:validation:MaxLength=512
 	By string `json:"by"`
 	// reason is why.
 	// +required

@@ -9,6 +9,9 @@ import (
 // GroupVersion is the group and version of everything in this package.
 var GroupVersion = schema.GroupVersion{Group: "braid.dev", Version: "v1alpha1"}
 
+// SchemeGroupVersion is GroupVersion by the name that generated code has for it.
+var SchemeGroupVersion = GroupVersion
+
 // AddToScheme makes a scheme know the types of this package.
 func AddToScheme(s *runtime.Scheme) error {
 	s.AddKnownTypes(GroupVersion,

@@ -22,6 +22,7 @@ import (
 // +kubebuilder:printcolumn:name="Succeeded",type=string,JSONPath=`.status.conditions[?(@.type=="Succeeded")].status`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Succeeded")].reason`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.completionTime) || has(self.status) && self.status == oldSelf.status",fieldPath=".status",message="a record cannot be changed once it has a completionTime"
 type NVMePathRemediation struct {
 	metav1.TypeMeta `json:",inline"`
 	// +optional
@@ -84,14 +85,15 @@ type NVMePathRemediationSpec struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[^\\\\p{C}]*[^\\\\p{C}\\\\s][^\\\\p{C}]*$')",message="must be one line of printable characters, and not blank"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[\\\\p{L}\\\\p{M}\\\\p{N}\\\\p{P}\\\\p{S} ]*$') && self.matches('[^ ]')",message="must be one line of printable characters, and not blank"
 	Reason string `json:"reason"`
 	// requestedBy is who asks: the user name by which the API server knows the
 	// one who creates this object (kubectl auth whoami). An admission policy
 	// refuses any other.
 	// +required
 	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=256
+	// +kubebuilder:validation:MaxLength=512
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[\\\\p{L}\\\\p{M}\\\\p{N}\\\\p{P}\\\\p{S} ]*$') && self.matches('[^ ]')",message="must be one line of printable characters, and not blank"
 	RequestedBy string `json:"requestedBy"`
 }
 
@@ -107,7 +109,8 @@ type NVMePathRemediationStatus struct {
 	// done, so that what was begun is known even if the node dies.
 	// +optional
 	StartTime *metav1.Time `json:"startTime,omitempty"`
-	// completionTime is when the last action ended.
+	// completionTime is when the last action ended. Once it is there, nothing
+	// in this record changes any more.
 	// +optional
 	CompletionTime *metav1.Time `json:"completionTime,omitempty"`
 	// steps are the actions with their outcome, in order.
@@ -167,12 +170,15 @@ type CounterChange struct {
 	Counter string `json:"counter"`
 	// before is what it had counted since the reset before.
 	// +required
+	// +kubebuilder:validation:Minimum=0
 	Before int64 `json:"before"`
 	// after is what it counted right after this one: 0, or what happened
 	// within that moment.
 	// +required
+	// +kubebuilder:validation:Minimum=0
 	After int64 `json:"after"`
 	// lifetime is its total, which the reset has not changed.
 	// +required
+	// +kubebuilder:validation:Minimum=0
 	Lifetime int64 `json:"lifetime"`
 }

@@ -7,9 +7,12 @@ package v1alpha1
 //
 // ClaimReference names a PersistentVolumeClaim.
 type ClaimReferenceApplyConfiguration struct {
+	// namespace is the claim's namespace.
 	Namespace *string `json:"namespace,omitempty"`
-	Name      *string `json:"name,omitempty"`
-	UID       *string `json:"uid,omitempty"`
+	// name is the claim's name.
+	Name *string `json:"name,omitempty"`
+	// uid tells it from another claim of that name, before or after it.
+	UID *string `json:"uid,omitempty"`
 }
 
 // ClaimReferenceApplyConfiguration constructs a declarative configuration of the ClaimReference type for use with

@@ -10,7 +10,8 @@ package v1alpha1
 type NamespaceIDApplyConfiguration struct {
 	// type says which of a namespace's identifiers it is.
 	Type *string `json:"type,omitempty"`
-	// value is the identifier in lower-case hexadecimal digits.
+	// value is the identifier in lower-case hexadecimal digits, a UUID's with
+	// dashes.
 	Value *string `json:"value,omitempty"`
 }
 

@@ -17,7 +17,8 @@ type NVMePathRemediationStatusApplyConfiguration struct {
 	// startTime is when the node took it up. It is written before anything is
 	// done, so that what was begun is known even if the node dies.
 	StartTime *metav1.Time `json:"startTime,omitempty"`
-	// completionTime is when the last action ended.
+	// completionTime is when the last action ended. Once it is there, nothing
+	// in this record changes any more.
 	CompletionTime *metav1.Time `json:"completionTime,omitempty"`
 	// steps are the actions with their outcome, in order.
 	Steps []RemediationStepApplyConfiguration `json:"steps,omitempty"`
