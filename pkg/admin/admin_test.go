@@ -89,9 +89,9 @@ type fakeLayer struct {
 
 func (f *fakeLayer) Snapshot() *multipath.Snapshot { return f.snap }
 
-func (f *fakeLayer) Reset(_ context.Context, volumeID, by, reason string) (ledger.Reset, error) {
-	f.asked = append(f.asked, volumeID+" / "+by+" / "+reason)
-	return ledger.Reset{ID: "r1", By: by, Reason: reason, At: at}, f.err
+func (f *fakeLayer) Reset(_ context.Context, volumeID string, req ledger.ResetRequest) (ledger.Reset, error) {
+	f.asked = append(f.asked, volumeID+" / "+req.By+" / "+req.Reason)
+	return ledger.Reset{ID: "r1", By: req.By, Reason: req.Reason, At: at}, f.err
 }
 
 func (f *fakeLayer) Resets(string) ([]ledger.Reset, error) { return nil, f.err }

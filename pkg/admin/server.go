@@ -24,7 +24,7 @@ const maxBody = 16 << 10
 // layer is what the socket needs of the multipath layer.
 type layer interface {
 	Snapshot() *multipath.Snapshot
-	Reset(ctx context.Context, volumeID, by, reason string) (ledger.Reset, error)
+	Reset(ctx context.Context, volumeID string, req ledger.ResetRequest) (ledger.Reset, error)
 	Resets(volumeID string) ([]ledger.Reset, error)
 }
 
@@ -114,7 +114,7 @@ func (s *Server) reset(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	reset, err := s.Layer.Reset(r.Context(), req.Volume, caller.String(), req.Reason)
+	reset, err := s.Layer.Reset(r.Context(), req.Volume, ledger.ResetRequest{By: caller.String(), Reason: req.Reason})
 	switch {
 	case errors.Is(err, multipath.ErrNotStaged):
 		fail(w, http.StatusNotFound, err)

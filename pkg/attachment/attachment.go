@@ -9,6 +9,8 @@ package attachment
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -53,12 +55,13 @@ func (o Origin) Metadata() map[string]string {
 func Parse(metadata map[string]string) (Origin, error) {
 	var o Origin
 	var errs []error
-	for key, field := range o.fields() {
+	fields := o.fields()
+	for _, key := range slices.Sorted(maps.Keys(fields)) {
 		if err := checkName(metadata[key]); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", key, err))
 			continue
 		}
-		*field = metadata[key]
+		*fields[key] = metadata[key]
 	}
 	return o, errors.Join(errs...)
 }

@@ -49,3 +49,25 @@ func TestParseBadInput(t *testing.T) {
 		}
 	}
 }
+
+// Whatever is read is fit to be shown, and is written as it was read.
+func FuzzParse(f *testing.F) {
+	f.Fuzz(func(t *testing.T, volume, namespace, claim, uid string) {
+		metadata := map[string]string{
+			"persistentVolumeName": volume, "claimNamespace": namespace, "claimName": claim, "claimUID": uid,
+		}
+		o, err := Parse(metadata)
+		for key, value := range o.Metadata() {
+			if value != metadata[key] || strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r > '~' }) {
+				t.Errorf("%s: read %q from %q", key, value, metadata[key])
+			}
+		}
+		again, errAgain := Parse(o.Metadata())
+		if o != again || errAgain != nil {
+			t.Errorf("%+v became %+v, %v", o, again, errAgain)
+		}
+		if complete := len(o.Metadata()) == len(metadata); complete && err != nil {
+			t.Errorf("all was read, and yet: %v", err)
+		}
+	})
+}

@@ -56,6 +56,11 @@ type Config struct {
 	// Without it the driver is always fine. It is called often, and must not
 	// touch a device.
 	Probe func(context.Context) error
+	// Reported returns once the cluster knows that this node has a volume's
+	// paths; nil where nobody is told. It is called before a volume is mounted,
+	// so that what is mounted has always been reported: the cluster relies on
+	// that before it gives the volume to another node.
+	Reported func(ctx context.Context, volumeID string) error
 }
 
 // Driver serves CSI for one node.

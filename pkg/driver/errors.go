@@ -24,6 +24,8 @@ var (
 	errOutOfRange = errors.New("out of range")
 	// errNotReady: nothing is known yet.
 	errNotReady = errors.New("not ready")
+	// errNotReported: the cluster could not be told about the volume.
+	errNotReported = errors.New("the volume's paths could not be reported to the cluster")
 )
 
 // code returns the gRPC code of an error (CSI 1.13, Error Scheme and the
@@ -46,7 +48,7 @@ func code(err error) codes.Code {
 		return codes.AlreadyExists
 	case is(errNotFound, multipath.ErrNoNamespace):
 		return codes.NotFound
-	case is(errNotReady, multipath.ErrNoPath):
+	case is(errNotReady, errNotReported, multipath.ErrNoPath):
 		return codes.Unavailable
 	case is(errOutOfRange):
 		return codes.OutOfRange

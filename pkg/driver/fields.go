@@ -1,12 +1,16 @@
 package driver
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/braid-csi/braid/pkg/attachment"
 )
 
 const (
@@ -56,6 +60,17 @@ func (p *problems) path(field, path string) string {
 	}
 	p.add(field, err)
 	return filepath.Clean(path)
+}
+
+// publishContext reads what the cluster says about a volume's origin.
+func (p *problems) publishContext(context map[string]string) attachment.Origin {
+	for _, key := range slices.Sorted(maps.Keys(context)) {
+		if _, err := attachment.Parse(map[string]string{key: context[key]}); err != nil {
+			p.add(fmt.Sprintf("publish_context[%.64q]", key), errors.New(strings.TrimPrefix(err.Error(), key+": ")))
+		}
+	}
+	o, _ := attachment.Parse(context) // what is wrong with it is noted
+	return o
 }
 
 // location checks a path at which a volume is only looked for. Where no volume

@@ -52,7 +52,9 @@ func TestBadRequests(t *testing.T) {
 			capability + ".mount.volume_mount_group"},
 		"no volume context": {func(q *stage) { q.VolumeContext = nil }, nil, `volume_context["subsystemNQN"]`},
 		"bad address":       {func(q *stage) { q.VolumeContext["addresses"] = "storage.example:4420" }, nil, `volume_context["addresses"]`},
-		"unknown key":       {func(q *stage) { q.VolumeContext["minpaths"] = "2" }, nil, `volume_context["minpaths"]`},
+		"bad origin": {func(q *stage) { q.PublishContext = map[string]string{"claimName": "a\nb", "claimUID": long} }, nil,
+			`publish_context["claimName"]: "a\nb" cannot be a name; publish_context["claimUID"]: has 5000 bytes`},
+		"unknown key": {func(q *stage) { q.VolumeContext["minpaths"] = "2" }, nil, `volume_context["minpaths"]`},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

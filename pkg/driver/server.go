@@ -7,7 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
-	"strings"
+	"path/filepath"
 	"time"
 
 	"github.com/container-storage-interface/spec/lib/go/csi"
@@ -20,10 +20,14 @@ import (
 const stopTimeout = 10 * time.Second
 
 // Listen listens on a unix socket that only root may use. endpoint is its
-// path, with or without "unix:" before it. A socket that nobody serves any
-// more is replaced; anything else in the way is an error.
+// path, with or without "unix:" before it; its directory is made. A socket
+// that nobody serves any more is replaced; anything else in the way is an
+// error.
 func Listen(ctx context.Context, endpoint string) (net.Listener, error) {
-	path := strings.TrimPrefix(strings.TrimPrefix(endpoint, "unix://"), "unix:")
+	path := socketPath(endpoint)
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		return nil, err
+	}
 	if err := removeStale(ctx, path); err != nil {
 		return nil, err
 	}

@@ -32,7 +32,7 @@ func parseStage(req *csi.NodeStageVolumeRequest) (staging, error) {
 		use:    p.capability(req.GetVolumeCapability()),
 		volume: p.volumeContext(req.GetVolumeContext()),
 	}
-	s.volume.ID = id
+	s.volume.ID, s.volume.Origin = id, p.publishContext(req.GetPublishContext())
 	return s, p.err()
 }
 
@@ -55,18 +55,21 @@ func (d *Driver) NodeStageVolume(ctx context.Context, req *csi.NodeStageVolumeRe
 }
 
 func (d *Driver) stage(ctx context.Context, want staging) error {
-	if err := d.stageable(ctx, want); err != nil {
+	staged, err := d.stageable(ctx, want)
+	if err != nil {
 		return err
 	}
 	dev, err := d.Paths.Ensure(ctx, want.volume)
 	if err != nil {
 		return err
 	}
-	node := volume.Device{Path: dev.Path, DevNum: dev.DevNum}
-	if want.use.raw {
-		err = d.Volumes.StageRaw(ctx, node, want.path)
-	} else {
-		err = d.Volumes.Mount(ctx, node, want.path, want.use.fileSystem())
+	// What is mounted already was reported before it was, and a cluster that
+	// cannot be told again must not keep it from its pods.
+	if !staged {
+		err = d.report(ctx, want.volume.ID)
+	}
+	if err == nil {
+		err = d.use(ctx, want, volume.Device{Path: dev.Path, DevNum: dev.DevNum})
 	}
 	if err != nil {
 		return d.unwind(ctx, want.volume.ID, dev.DevNum, err)
@@ -74,27 +77,46 @@ func (d *Driver) stage(ctx context.Context, want staging) error {
 	return nil
 }
 
+// report waits until the cluster knows that this node has the volume.
+func (d *Driver) report(ctx context.Context, volumeID string) error {
+	if d.Reported == nil {
+		return nil
+	}
+	if err := d.Reported(ctx, volumeID); err != nil {
+		return fmt.Errorf("%w: %w", errNotReported, err)
+	}
+	return nil
+}
+
+// use mounts a device, or binds its node, at the staging path.
+func (d *Driver) use(ctx context.Context, want staging, dev volume.Device) error {
+	if want.use.raw {
+		return d.Volumes.StageRaw(ctx, dev, want.path)
+	}
+	return d.Volumes.Mount(ctx, dev, want.path, want.use.fileSystem())
+}
+
 // stageable finds what stands in the way at the staging path before anything
-// is connected.
-func (d *Driver) stageable(ctx context.Context, want staging) error {
-	have, ok, err := d.Volumes.Staged(want.path)
+// is connected, and tells whether the volume is there already.
+func (d *Driver) stageable(ctx context.Context, want staging) (staged bool, err error) {
+	have, staged, err := d.Volumes.Staged(want.path)
 	switch {
 	case err != nil:
-		return err
-	case ok:
-		return d.restageable(ctx, want, have)
+		return false, err
+	case staged:
+		return true, d.restageable(ctx, want, have)
 	}
 	// Only now: what is mounted there might not answer.
 	info, err := os.Lstat(want.path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return fmt.Errorf("%w: staging_target_path %s does not exist", errPrecondition, want.path)
+		return false, fmt.Errorf("%w: staging_target_path %s does not exist", errPrecondition, want.path)
 	case err != nil:
-		return err
+		return false, err
 	case !info.IsDir():
-		return fmt.Errorf("%w: staging_target_path %s is not a directory", errPrecondition, want.path)
+		return false, fmt.Errorf("%w: staging_target_path %s is not a directory", errPrecondition, want.path)
 	}
-	return nil
+	return false, nil
 }
 
 // restageable finds out whether what is at the staging path is the volume, as

@@ -2,6 +2,7 @@ package driver
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -50,6 +51,44 @@ func TestStageFailureDisconnects(t *testing.T) {
 				t.Errorf("calls %q, want a release at the end", calls)
 			}
 		})
+	}
+}
+
+// A volume is mounted only once the cluster knows about it, connected and by
+// its origin. If it cannot be told, nothing is left behind; but what is mounted
+// already stays, and needs no second telling.
+func TestReportedBeforeMounted(t *testing.T) {
+	r := newRig(t)
+	away := errors.New("the API server is away")
+	var err error
+	told := 0
+	r.driver.Reported = func(_ context.Context, volumeID string) error {
+		told++
+		if _, connected := r.paths.did(); volumeID != "vol-1" || connected != 1 || len(r.node.Mounts()) > 0 {
+			t.Errorf("volume %s, %d connected, mounted at %q when it was reported", volumeID, connected, r.node.Mounts())
+		}
+		return err
+	}
+	req := r.stageRequest()
+	req.PublishContext = map[string]string{"persistentVolumeName": "pv-1", "later": "x"}
+
+	err = away
+	_, got := r.NodeStageVolume(t.Context(), req)
+	wantCode(t, "NodeStageVolume, not reported", got, codes.Unavailable, away.Error())
+	r.wantNothingLeft(t)
+
+	err = nil
+	_, got = r.NodeStageVolume(t.Context(), req)
+	wantCode(t, "NodeStageVolume, reported", got, codes.OK)
+	if o := r.paths.connected["vol-1"].Origin; o.PersistentVolume != "pv-1" {
+		t.Errorf("origin %+v, want what publish_context says", o)
+	}
+
+	err = away
+	_, got = r.NodeStageVolume(t.Context(), req)
+	wantCode(t, "NodeStageVolume again", got, codes.OK)
+	if told != 2 {
+		t.Errorf("told %d times, want once before each of two attempts to mount", told)
 	}
 }
 

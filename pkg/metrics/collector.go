@@ -24,8 +24,8 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 var (
 	observed = desc("observation_timestamp_seconds", "When the paths were last observed.")
 
-	volumeInfo = desc("volume_info", "A staged volume, its device and its I/O policy; always 1.",
-		"volume", "subsystem_nqn", "namespace", "device", "io_policy")
+	volumeInfo = desc("volume_info", "A staged volume, whose it is, its device and its I/O policy; always 1.",
+		"volume", "subsystem_nqn", "nvme_namespace", "device", "io_policy", "persistentvolume", "namespace", "persistentvolumeclaim")
 	volumeExpected = desc("volume_paths_expected", "Paths that the volume asks for.", "volume")
 	volumeUsable   = desc("volume_paths_usable", "Paths that I/O can take: controller live, ANA state accessible.", "volume")
 	volumeFinding  = desc("volume_finding", "Something that is wrong with the volume; always 1.", "volume", "status", "reason")
@@ -96,7 +96,8 @@ type controllerKey struct{ nqn, path string }
 
 func (c *Collector) volume(ch chan<- prometheus.Metric, set *multipath.PathSet, shared map[controllerKey]bool) {
 	id := set.VolumeID
-	gauge(ch, volumeInfo, 1, id, string(set.SubsystemNQN), set.Namespace.String(), set.Device.Name, string(set.IOPolicy))
+	gauge(ch, volumeInfo, 1, id, string(set.SubsystemNQN), set.Namespace.String(), set.Device.Name, string(set.IOPolicy),
+		set.Origin.PersistentVolume, set.Origin.ClaimNamespace, set.Origin.ClaimName)
 	gauge(ch, volumeExpected, float64(set.Expected), id)
 	gauge(ch, volumeUsable, float64(set.Usable()), id)
 	totals(ch, headTotals, set.Head, id)

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"github.com/braid-csi/braid/pkg/attachment"
 	"github.com/braid-csi/braid/pkg/health"
 	"github.com/braid-csi/braid/pkg/multipath"
 	"github.com/braid-csi/braid/pkg/multipath/ledger"
@@ -33,7 +34,8 @@ func snapshot() *multipath.Snapshot {
 	one, two := way("192.0.2.1"), way("192.0.2.2")
 	controller := ledger.Record{Tallies: ledger.Tallies{nvme.Resets: {SinceReset: 1, Lifetime: 5}, nvme.Reconnects: {Lifetime: 7}}}
 	return &multipath.Snapshot{At: at, PathSets: []multipath.PathSet{{
-		VolumeID: "orders", SubsystemNQN: "nqn.2026-11.dev.braid:a", Expected: 2, IOPolicy: nvme.IOPolicyQueueDepth,
+		VolumeID: "orders", Origin: attachment.Origin{PersistentVolume: "pv-orders", ClaimNamespace: "shop", ClaimName: "orders"},
+		SubsystemNQN: "nqn.2026-11.dev.braid:a", Expected: 2, IOPolicy: nvme.IOPolicyQueueDepth,
 		Namespace: nvme.NamespaceID{Type: nvme.UUID, Value: "0c7f0c1e-7d4f-4f4c-9a3f-3c1b2a190801"},
 		Device:    multipath.Device{State: multipath.DevicePresent, Name: "nvme0n1"},
 		Head:      ledger.Tallies{nvme.Requeues: {Lifetime: 3}},

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 	"syscall"
 	"time"
 
@@ -86,17 +85,20 @@ func (l *Layer) enlist(ctx context.Context, v Volume) (fresh bool, before []stri
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	s := &staged{Volume: v, foreign: foreign}
 	if have, ok := l.volumes[v.ID]; ok && !have.releasing {
-		if !reflect.DeepEqual(have.Volume, v) {
+		if !have.same(v) {
 			return false, nil, fmt.Errorf("%w: volume %s", ErrConflict, v.ID)
 		}
+		s = have.belongingTo(v.Origin)
 	} else {
-		s := &staged{Volume: v, foreign: foreign}
+		fresh = true
+	}
+	if s != l.volumes[v.ID] {
 		if err := l.store.save(s); err != nil {
 			return false, nil, fmt.Errorf("record volume: %w", err)
 		}
 		l.volumes[v.ID] = s
-		fresh = true
 	}
 	for _, address := range v.Addresses { // somebody is waiting: no back-off
 		if a := l.attempts[way{v.SubsystemNQN, address}]; a != nil {

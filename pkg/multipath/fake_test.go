@@ -45,6 +45,8 @@ type fakeNode struct {
 	// is live before it is signed.
 	nodeFrom  time.Time
 	signAfter time.Duration
+	// resetFails, if set, is done instead of resetting counters.
+	resetFails func() error
 }
 
 func newFakeNode(namespaces ...nvme.NamespaceID) *fakeNode {
@@ -193,6 +195,9 @@ func (f *fakeNode) Rescan(string) error               { return nil }
 func (f *fakeNode) ResetCounters(_ string, h Head) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.resetFails != nil {
+		return f.resetFails()
+	}
 	for _, p := range h.Paths {
 		f.counts[p.Name] = nvme.Counters{nvme.Failovers: 0}
 	}

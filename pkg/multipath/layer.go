@@ -9,6 +9,7 @@ import (
 
 	"k8s.io/klog/v2"
 
+	"github.com/braid-csi/braid/pkg/attachment"
 	"github.com/braid-csi/braid/pkg/multipath/ledger"
 	"github.com/braid-csi/braid/pkg/nvme"
 )
@@ -106,6 +107,17 @@ type staged struct {
 	// foreign are the epochs of controllers that were there before it and that
 	// nobody had signed: Braid did not connect those.
 	foreign []string
+}
+
+// belongingTo returns the volume with another origin; itself if there is
+// nothing new: who says nothing about the origin does not deny it.
+func (s *staged) belongingTo(o attachment.Origin) *staged {
+	if o == (attachment.Origin{}) || o == s.Origin {
+		return s
+	}
+	told := *s
+	told.Origin = o
+	return &told
 }
 
 // New returns a layer with the volumes of this boot that its records tell of.

@@ -73,7 +73,7 @@ type history struct {
 func merge(v *staged, obs *Observation, h history, failed map[nvme.TransportID]error) PathSet {
 	s := obs.Subsystem(v.SubsystemNQN)
 	set := PathSet{
-		VolumeID: v.ID, SubsystemNQN: v.SubsystemNQN, Namespace: v.Namespace,
+		VolumeID: v.ID, Origin: v.Origin, SubsystemNQN: v.SubsystemNQN, Namespace: v.Namespace,
 		Expected: len(v.Addresses), Head: h.paths[ledger.HeadKey].Tallies, LastReset: h.lastReset,
 	}
 	if s != nil {

@@ -125,3 +125,18 @@ func (l *Layer) markReleasing(volumeID string) error {
 	l.volumes[volumeID] = &marked
 	return nil
 }
+
+// InUse tells whether somebody on this node has a namespace mounted, open or
+// made something of, whether or not it is a staged volume's.
+func (l *Layer) InUse(ctx context.Context, nqn nvme.NQN, id nvme.NamespaceID) (bool, error) {
+	obs, err := l.engine.Observe(ctx)
+	if err != nil {
+		return false, err
+	}
+	s := obs.Subsystem(nqn)
+	if s == nil || s.Head(id) == nil {
+		return false, nil
+	}
+	name, err := l.engine.InUse(ctx, *s.Head(id))
+	return name != "", err
+}

@@ -3,12 +3,14 @@ package multipath
 import (
 	"context"
 	"errors"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/braid-csi/braid/pkg/multipath/ledger"
 	"github.com/braid-csi/braid/pkg/nvme"
 )
 
@@ -122,7 +124,7 @@ func TestResetKeepsLifetime(t *testing.T) {
 		node.mu.Lock()
 		node.counts["nvme0c0n1"] = nvme.Counters{nvme.Failovers: 12}
 		node.mu.Unlock()
-		r, err := l.Reset(ctx, "v", "root", "cable replaced")
+		r, err := l.Reset(ctx, "v", ledger.ResetRequest{By: "root", Reason: "cable replaced"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -133,8 +135,112 @@ func TestResetKeepsLifetime(t *testing.T) {
 		if got.SinceReset != 0 || got.Lifetime != 12 || got.Raw != 0 {
 			t.Errorf("after the reset: %+v, want 0 since, 12 lifetime, raw 0", got)
 		}
-		if _, err := l.Reset(ctx, "another", "root", "x"); !errors.Is(err, ErrNotStaged) {
+		if got := r.After[way1.String()][nvme.Failovers]; got.SinceReset != 0 || got.Lifetime != 12 {
+			t.Errorf("on record after the reset: %+v, want 0 since, 12 lifetime", got)
+		}
+		if _, err := l.Reset(ctx, "another", ledger.ResetRequest{By: "root", Reason: "x"}); !errors.Is(err, ErrNotStaged) {
 			t.Errorf("reset of a volume that is not staged: %v", err)
 		}
+	})
+}
+
+// TestResetByRequest: a request that has a name is carried out once, and what
+// came of it is known even when the volume has left.
+func TestResetByRequest(t *testing.T) {
+	node := newFakeNode(uuidA)
+	withLayer(t, node, func(t *testing.T, ctx context.Context, l *Layer) {
+		if _, err := l.Ensure(ctx, testVolume("v", uuidA, way1)); err != nil {
+			t.Fatal(err)
+		}
+		count := func(n uint64) {
+			node.mu.Lock()
+			defer node.mu.Unlock()
+			node.counts["nvme0c0n1"] = nvme.Counters{nvme.Failovers: n}
+		}
+		count(12)
+		req := ledger.ResetRequest{By: "jane", Reason: "cable replaced", Request: "uid-1"}
+		first, err := l.Reset(ctx, "v", req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		count(3)
+		again, err := l.Reset(ctx, "v", req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(first, again); diff != "" {
+			t.Errorf("asked again (-first +again):\n%s", diff)
+		}
+		if got := l.Snapshot().PathSet("v").Paths[0].Record.Tallies[nvme.Failovers]; got.SinceReset != 3 {
+			t.Errorf("%d failovers since the reset, want the 3 after it", got.SinceReset)
+		}
+		if err := l.Release(ctx, "v", ""); err != nil {
+			t.Fatal(err)
+		}
+		if got, ok := l.ResetOf("uid-1"); !ok || !cmp.Equal(first, got) {
+			t.Errorf("after the release: %+v, %t, want %+v", got, ok, first)
+		}
+	})
+}
+
+// TestFailedReset: what became of a reset of which not all could be written is
+// known at once.
+func TestFailedReset(t *testing.T) {
+	node := newFakeNode(uuidA)
+	withLayer(t, node, func(t *testing.T, ctx context.Context, l *Layer) {
+		if _, err := l.Ensure(ctx, testVolume("v", uuidA, way1)); err != nil {
+			t.Fatal(err)
+		}
+		for _, tc := range []struct {
+			name    string
+			written bool
+		}{{"nothing", false}, {"some", true}} {
+			node.mu.Lock()
+			node.counts["nvme0c0n1"] = nvme.Counters{nvme.Failovers: 5}
+			node.resetFails = func() error {
+				if tc.written {
+					node.counts["nvme0c0n1"] = nvme.Counters{nvme.Failovers: 0}
+				}
+				return syscall.EIO
+			}
+			node.mu.Unlock()
+			if _, err := l.Reset(ctx, "v", ledger.ResetRequest{By: "jane", Reason: "test", Request: tc.name}); !errors.Is(err, syscall.EIO) {
+				t.Errorf("%s was written: %v, want %v", tc.name, err, syscall.EIO)
+			}
+			if r, ok := l.ResetOf(tc.name); ok != tc.written || r.Recovered != tc.written {
+				t.Errorf("%s was written: on record %t, recovered %t", tc.name, ok, r.Recovered)
+			}
+		}
+	})
+}
+
+func TestInUse(t *testing.T) {
+	node := newFakeNode(uuidA)
+	withLayer(t, node, func(t *testing.T, ctx context.Context, l *Layer) {
+		if _, err := l.Ensure(ctx, testVolume("v", uuidA, way1)); err != nil {
+			t.Fatal(err)
+		}
+		for _, tc := range []struct {
+			name string
+			nqn  nvme.NQN
+			id   nvme.NamespaceID
+			busy bool
+			want bool
+		}{
+			{"nobody has it", testNQN, uuidA, false, false},
+			{"somebody has it", testNQN, uuidA, true, true},
+			{"another namespace", testNQN, uuidB, true, false},
+			{"another subsystem", "nqn.2026-11.dev.braid:other", uuidA, true, false},
+		} {
+			node.mu.Lock()
+			node.busy["nvme0n1"] = tc.busy
+			node.mu.Unlock()
+			if got, err := l.InUse(ctx, tc.nqn, tc.id); err != nil || got != tc.want {
+				t.Errorf("%s: %t, %v, want %t", tc.name, got, err, tc.want)
+			}
+		}
+		node.mu.Lock()
+		node.busy["nvme0n1"] = false
+		node.mu.Unlock()
 	})
 }

@@ -3,6 +3,7 @@ package multipath
 import (
 	"time"
 
+	"github.com/braid-csi/braid/pkg/attachment"
 	"github.com/braid-csi/braid/pkg/multipath/ledger"
 	"github.com/braid-csi/braid/pkg/nvme"
 )
@@ -16,7 +17,9 @@ type Snapshot struct {
 
 // PathSet is the set of paths by which this node reaches one volume.
 type PathSet struct {
-	VolumeID     string
+	VolumeID string
+	// Origin is whose volume it is, as far as the node was told.
+	Origin       attachment.Origin
 	SubsystemNQN nvme.NQN
 	Namespace    nvme.NamespaceID
 	Device       Device

@@ -1,8 +1,10 @@
 package multipath
 
 import (
+	"reflect"
 	"time"
 
+	"github.com/braid-csi/braid/pkg/attachment"
 	"github.com/braid-csi/braid/pkg/nvme"
 )
 
@@ -21,6 +23,15 @@ type Volume struct {
 	// somebody chose on the node, else queue-depth, else round-robin.
 	IOPolicy nvme.IOPolicy  `json:"ioPolicy,omitempty"`
 	Connect  ConnectOptions `json:"connect"`
+	// Origin is whose volume it is, as far as the node was told. It is for
+	// people: two stagings that differ in it alone are the same.
+	Origin attachment.Origin `json:"origin,omitzero"`
+}
+
+// same tells whether v asks for the same volume in the same way.
+func (v Volume) same(as Volume) bool {
+	v.Origin = as.Origin
+	return reflect.DeepEqual(v, as)
 }
 
 // ConnectOptions are the fabrics options of the controllers that Braid

@@ -23,6 +23,8 @@ func TestResetCrash(t *testing.T) {
 		P1, P2    Tally
 		Resets    int
 		Recovered bool
+		Found     bool  // by its request
+		After     Tally // of p1, on record
 	}
 	kept := Tally{10, 10, 10}
 	zeroed := Tally{1, 1, 10}
@@ -31,18 +33,18 @@ func TestResetCrash(t *testing.T) {
 		complete func(string, []byte, fs.FileMode) error
 		want     outcome
 	}{
-		"before the first write":        {9, 9, nil, outcome{kept, kept, 0, false}},
-		"between the writes":            {0, 9, nil, outcome{zeroed, kept, 1, true}},
-		"after the writes":              {0, 0, nil, outcome{zeroed, zeroed, 1, true}},
-		"before the record's rename":    {0, 0, lost, outcome{zeroed, zeroed, 1, true}},
-		"after the record's rename":     {0, 0, unsure, outcome{zeroed, zeroed, 1, false}},
-		"after the record was complete": {0, 0, durable.WriteFile, outcome{zeroed, zeroed, 1, false}},
+		"before the first write":        {9, 9, nil, outcome{kept, kept, 0, false, false, Tally{}}},
+		"between the writes":            {0, 9, nil, outcome{zeroed, kept, 1, true, true, zeroed}},
+		"after the writes":              {0, 0, nil, outcome{zeroed, zeroed, 1, true, true, zeroed}},
+		"before the record's rename":    {0, 0, lost, outcome{zeroed, zeroed, 1, true, true, zeroed}},
+		"after the record's rename":     {0, 0, unsure, outcome{zeroed, zeroed, 1, false, true, Tally{0, 0, 9}}},
+		"after the record was complete": {0, 0, durable.WriteFile, outcome{zeroed, zeroed, 1, false, true, Tally{0, 0, 9}}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			l := open(t, t.TempDir())
 			observe(t, l, volume, map[string]Sample{"p1": sample(0, 9), "p2": sample(0, 9)})
-			id, err := l.BeginReset(muted(t), volume, ResetRequest{By: "jane", Reason: "test", At: at(1)})
+			id, err := l.BeginReset(muted(t), volume, ResetRequest{By: "jane", Reason: "test", Request: "uid", At: at(1)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -55,9 +57,11 @@ func TestResetCrash(t *testing.T) {
 				l = open(t, l.dir)
 				observe(t, l, volume, map[string]Sample{"p1": sample(10+seconds, tt.p1+1), "p2": sample(10+seconds, tt.p2+1)})
 				records, resets := l.Records(volume), l.Resets(volume)
+				found, ok := l.ResetOf("uid")
 				got := outcome{
 					P1: records["p1"].Tallies[nvme.Failovers], P2: records["p2"].Tallies[nvme.Failovers],
 					Resets: len(resets), Recovered: len(resets) > 0 && resets[0].Recovered,
+					Found: ok, After: found.After["p1"][nvme.Failovers],
 				}
 				if diff := cmp.Diff(tt.want, got); diff != "" {
 					t.Errorf("start %d (-want +got):\n%s", seconds+1, diff)

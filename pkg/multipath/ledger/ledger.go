@@ -140,6 +140,21 @@ func (l *Ledger) ControllerRecords(key Key) map[string]Record {
 	return records
 }
 
+// ResetOf returns the recorded reset that a request of that name led to,
+// whichever volume it was of. One that is still pending is not recorded yet.
+func (l *Ledger) ResetOf(request string) (Reset, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, o := range l.books {
+		for _, r := range o.Resets {
+			if request != "" && r.Request == request {
+				return r.clone(), true
+			}
+		}
+	}
+	return Reset{}, false
+}
+
 // Resets returns the latest 32 resets of a volume, newest last.
 func (l *Ledger) Resets(key Key) []Reset {
 	l.mu.Lock()

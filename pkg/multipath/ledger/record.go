@@ -91,9 +91,15 @@ type Reset struct {
 	By     string    `json:"by"`
 	Reason string    `json:"reason"`
 	At     time.Time `json:"at"`
+	// Request is the caller's own name for it, if there was one.
+	Request string `json:"request,omitempty"`
 	// Before holds the tallies as they were, of exactly the records that were
 	// reset: per path (by its transport ID) and for the head under HeadKey.
 	Before map[string]Tallies `json:"before"`
+	// After holds the tallies of the same records right after: since-reset is
+	// what was counted within that moment. Resets recorded before 2026-11-22
+	// have none.
+	After map[string]Tallies `json:"after,omitempty"`
 	// Recovered tells that Braid died or failed between the reset's intent and
 	// its end, and that a later sample showed that the kernel's counters had
 	// been zeroed.
@@ -101,12 +107,19 @@ type Reset struct {
 }
 
 func (r Reset) clone() Reset {
-	before := make(map[string]Tallies, len(r.Before))
-	for k, t := range r.Before {
-		before[k] = maps.Clone(t)
-	}
-	r.Before = before
+	r.Before, r.After = cloneAll(r.Before), cloneAll(r.After)
 	return r
+}
+
+func cloneAll(all map[string]Tallies) map[string]Tallies {
+	if all == nil {
+		return nil
+	}
+	out := make(map[string]Tallies, len(all))
+	for k, t := range all {
+		out[k] = maps.Clone(t)
+	}
+	return out
 }
 
 // HeadKey is the key of the head among a volume's records.

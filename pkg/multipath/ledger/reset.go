@@ -15,9 +15,10 @@ const (
 	// is taken for dead and the next sample decides whether it happened.
 	ResetTimeout = time.Minute
 
-	maxResets = 32
-	maxBy     = 256
-	maxReason = 1024
+	maxResets  = 32
+	maxBy      = 2048
+	maxReason  = 1024
+	maxRequest = 64
 )
 
 // ErrInvalid is wrapped by the error for a reset request that is refused.
@@ -25,9 +26,12 @@ var ErrInvalid = errors.New("invalid reset request")
 
 // ResetRequest asks for a reset.
 type ResetRequest struct {
-	// By is who asks, Reason why: one line each, at most 256 and 1024 bytes.
+	// By is who asks, Reason why: one line each, at most 2048 and 1024 bytes.
 	By, Reason string
-	At         time.Time
+	// Request is the caller's own name for the request, by which ResetOf finds
+	// what came of it: printable, at most 64 bytes; empty where nobody will ask.
+	Request string
+	At      time.Time
 }
 
 func (q ResetRequest) check() error {
@@ -39,6 +43,12 @@ func (q ResetRequest) check() error {
 	}
 	if err := checkText(q.Reason, maxReason); err != nil {
 		return fmt.Errorf("%w: reason: %w", ErrInvalid, err)
+	}
+	if q.Request == "" {
+		return nil
+	}
+	if err := checkText(q.Request, maxRequest); err != nil {
+		return fmt.Errorf("%w: request: %w", ErrInvalid, err)
 	}
 	return nil
 }
@@ -60,10 +70,11 @@ func checkText(s string, limit int) error {
 // intent is a reset that began. The raw values it began with are those in the
 // book, which stands still meanwhile.
 type intent struct {
-	ID     string    `json:"id"`
-	By     string    `json:"by"`
-	Reason string    `json:"reason"`
-	At     time.Time `json:"at"`
+	ID      string    `json:"id"`
+	By      string    `json:"by"`
+	Reason  string    `json:"reason"`
+	Request string    `json:"request,omitempty"`
+	At      time.Time `json:"at"`
 	// Controllers becomes the volume's baseline if the reset happens.
 	Controllers map[string]baseline `json:"controllers,omitempty"`
 }
@@ -72,17 +83,21 @@ type intent struct {
 // that after names, and what to remember of it.
 func (b book) complete(after map[string]Sample, quiet time.Duration) (book, Reset) {
 	in := b.Pending
-	reset := Reset{ID: in.ID, By: in.By, Reason: in.Reason, At: in.At, Before: map[string]Tallies{}}
+	reset := Reset{
+		ID: in.ID, By: in.By, Reason: in.Reason, Request: in.Request, At: in.At,
+		Before: map[string]Tallies{}, After: map[string]Tallies{},
+	}
 	b.Records = maps.Clone(b.Records)
 	for k, s := range after {
 		r, known := b.Records[k]
 		if !known && !s.counts() {
 			continue
 		}
+		next := rebase(r, s, in.At, quiet)
 		if len(r.Tallies) > 0 {
-			reset.Before[k] = r.Tallies
+			reset.Before[k], reset.After[k] = r.Tallies, next.Tallies
 		}
-		b.Records[k] = rebase(r, s, in.At, quiet)
+		b.Records[k] = next
 	}
 	b.Controllers = rebaseControllers(b.Controllers, in.Controllers, after)
 	resets := append(b.Resets[:len(b.Resets):len(b.Resets)], reset)

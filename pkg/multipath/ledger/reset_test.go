@@ -13,8 +13,12 @@ import (
 
 func TestResetRequest(t *testing.T) {
 	good := ResetRequest{By: "jane@example.org", Reason: "Kabel getauscht, Ö", At: noon}
-	if err := good.check(); err != nil {
-		t.Errorf("%+v: %v", good, err)
+	named := good
+	named.Request = "6f1c6d8e-0000-4000-8000-000000000001"
+	for _, q := range []ResetRequest{good, named} {
+		if err := q.check(); err != nil {
+			t.Errorf("%+v: %v", q, err)
+		}
 	}
 	for name, spoil := range map[string]func(*ResetRequest){
 		"no by":          func(q *ResetRequest) { q.By = "" },
@@ -22,8 +26,10 @@ func TestResetRequest(t *testing.T) {
 		"newline":        func(q *ResetRequest) { q.Reason = "a\nb" },
 		"escape":         func(q *ResetRequest) { q.By = "\x1b[31m" },
 		"not UTF-8":      func(q *ResetRequest) { q.By = "\xff" },
-		"long by":        func(q *ResetRequest) { q.By = strings.Repeat("x", 257) },
+		"long by":        func(q *ResetRequest) { q.By = strings.Repeat("x", 2049) },
 		"long reason":    func(q *ResetRequest) { q.Reason = strings.Repeat("x", 1025) },
+		"long request":   func(q *ResetRequest) { q.Request = strings.Repeat("x", 65) },
+		"blank request":  func(q *ResetRequest) { q.Request = " " },
 		"no time":        func(q *ResetRequest) { q.At = time.Time{} },
 		"right-to-left":  func(q *ResetRequest) { q.By = "\u202eenaj" },
 		"line separator": func(q *ResetRequest) { q.Reason = "a\u2028b" },
@@ -100,7 +106,7 @@ func TestRebase(t *testing.T) {
 func recoverable(t *testing.T) book {
 	b := newBook(volume)
 	b.Records = map[string]Record{"p1": counted(t), "p2": counted(t)}
-	b.Pending = &intent{ID: "id", By: "jane", Reason: "why", At: at(1)}
+	b.Pending = &intent{ID: "id", By: "jane", Reason: "why", Request: "uid", At: at(1)}
 	return b
 }
 
@@ -133,10 +139,14 @@ func TestJudge(t *testing.T) {
 				}
 				return
 			}
-			wantReset := &Reset{ID: "id", By: "jane", Reason: "why", At: at(1), Before: map[string]Tallies{}, Recovered: true}
+			wantReset := &Reset{
+				ID: "id", By: "jane", Reason: "why", Request: "uid", At: at(1), Recovered: true,
+				Before: map[string]Tallies{}, After: map[string]Tallies{},
+			}
 			for _, k := range tt.reset {
 				wantReset.Before[k] = want.Records[k].Tallies
 				want.Records[k] = rebase(want.Records[k], tt.samples[k], at(1), DefaultQuietTime)
+				wantReset.After[k] = want.Records[k].Tallies
 			}
 			if diff := cmp.Diff(wantReset, reset); diff != "" {
 				t.Errorf("reset (-want +got):\n%s", diff)

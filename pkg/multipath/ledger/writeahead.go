@@ -43,7 +43,7 @@ func (l *Ledger) BeginReset(ctx context.Context, key Key, req ResetRequest) (id 
 	if p := o.Pending; p != nil {
 		return "", fmt.Errorf("%s: %w: %s, by %q at %s", key, ErrResetPending, p.ID, p.By, p.At)
 	}
-	in := &intent{ID: rand.Text(), By: req.By, Reason: req.Reason, At: stamp(req.At)}
+	in := &intent{ID: rand.Text(), By: req.By, Reason: req.Reason, Request: req.Request, At: stamp(req.At)}
 	if shared := l.books[key.controllers()]; shared != nil {
 		in.Controllers = baselines(shared.Records, in.At)
 	}

@@ -21,7 +21,7 @@ func TestReset(t *testing.T) {
 	observe(t, l, controllers, map[string]Sample{"p1": resets(0, 5), "p2": resets(0, 6)})
 	observe(t, l, volume, map[string]Sample{"p1": sample(0, 10), "p2": sample(0, 20), HeadKey: sample(0, 0)})
 
-	req := ResetRequest{By: "jane", Reason: "cable replaced", At: at(60)}
+	req := ResetRequest{By: "jane", Reason: "cable replaced", Request: "ticket-1", At: at(60)}
 	id, err := l.BeginReset(muted(t), volume, req)
 	if err != nil {
 		t.Fatal(err)
@@ -35,8 +35,11 @@ func TestReset(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Reset{ID: id, By: "jane", Reason: "cable replaced", At: at(60), Before: map[string]Tallies{
+	want := Reset{ID: id, By: "jane", Reason: "cable replaced", Request: "ticket-1", At: at(60), Before: map[string]Tallies{
 		"p1":    {nvme.Failovers: {10, 10, 10}},
+		HeadKey: {nvme.Failovers: {0, 0, 0}},
+	}, After: map[string]Tallies{
+		"p1":    {nvme.Failovers: {3, 3, 13}},
 		HeadKey: {nvme.Failovers: {0, 0, 0}},
 	}}
 	if diff := cmp.Diff(want, reset); diff != "" {
@@ -60,6 +63,14 @@ func TestReset(t *testing.T) {
 		}
 		if diff := cmp.Diff([]Reset{want}, l.Resets(volume)); diff != "" {
 			t.Errorf("resets (-want +got):\n%s", diff)
+		}
+		if got, ok := l.ResetOf("ticket-1"); !ok || !cmp.Equal(want, got) {
+			t.Errorf("ResetOf = %+v, %t, want the reset", got, ok)
+		}
+		for _, request := range []string{"ticket-2", ""} {
+			if got, ok := l.ResetOf(request); ok {
+				t.Errorf("ResetOf(%q) = %+v, want none", request, got)
+			}
 		}
 		seen := l.ControllerRecords(volume)
 		if got := seen["p1"]; got.Tallies[nvme.Resets] != (Tally{7, 2, 7}) || !got.CountedSince.Equal(at(60)) {

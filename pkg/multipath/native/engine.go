@@ -26,8 +26,9 @@ type Options struct {
 	Registry string // /run/nvme/registry
 	// State is where a host identity of Braid's own making is kept.
 	State string
-	// NodeUID is what such an identity is derived from; random where empty.
-	NodeUID string
+	// NodeUID returns what such an identity is derived from. It is asked once,
+	// and only where the node has none; random where nil or where it returns "".
+	NodeUID func(context.Context) (string, error)
 	// Child is the command that calls ChildMain.
 	Child []string
 	Clock func() time.Time
@@ -43,7 +44,7 @@ type Engine struct {
 	fabrics  string
 	etc      string
 	state    string
-	nodeUID  string
+	nodeUID  func(context.Context) (string, error)
 	bootID   string
 	child    []string
 	clock    func() time.Time

@@ -113,7 +113,7 @@ func idOf(nqn nvme.NQN) string {
 
 // ownHost returns the identity Braid made for this node, making it first if
 // need be. It is kept, so that the node stays who it is to its targets.
-func (e *Engine) ownHost(context.Context) (Host, error) {
+func (e *Engine) ownHost(ctx context.Context) (Host, error) {
 	path := filepath.Join(e.state, "host.json")
 	b, err := os.ReadFile(path)
 	if err == nil {
@@ -129,9 +129,9 @@ func (e *Engine) ownHost(context.Context) (Host, error) {
 	if !errors.Is(err, os.ErrNotExist) {
 		return Host{}, err
 	}
-	seed := sha256.Sum256([]byte("braid host " + e.nodeUID))
-	if e.nodeUID == "" {
-		rand.Read(seed[:]) // never fails
+	seed, err := e.seed(ctx)
+	if err != nil {
+		return Host{}, err
 	}
 	id := uuidFrom(seed)
 	h := Host{NQN: nvme.NQN(uuidNQN + id), ID: id}
@@ -142,6 +142,22 @@ func (e *Engine) ownHost(context.Context) (Host, error) {
 		return Host{}, err
 	}
 	return h, durable.WriteFile(path, append(b, '\n'), 0o600)
+}
+
+// seed is what this node's own identity is made of: its UID, so that a node
+// that loses its disk stays who it was, else chance.
+func (e *Engine) seed(ctx context.Context) (seed [32]byte, err error) {
+	uid := ""
+	if e.nodeUID != nil {
+		if uid, err = e.nodeUID(ctx); err != nil {
+			return seed, fmt.Errorf("UID of the node: %w", err)
+		}
+	}
+	if uid == "" {
+		rand.Read(seed[:]) // never fails
+		return seed, nil
+	}
+	return sha256.Sum256([]byte("braid host " + uid)), nil
 }
 
 // uuidFrom forms a UUID of version 8, "custom" (RFC 9562), of 16 bytes.

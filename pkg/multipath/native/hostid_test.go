@@ -1,6 +1,8 @@
 package native
 
 import (
+	"context"
+	"errors"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -74,7 +76,7 @@ func TestOwnHost(t *testing.T) {
 	}
 	derive := func(uid string) Host {
 		e := testEngine(t, t.TempDir())
-		e.nodeUID = uid
+		e.nodeUID = func(context.Context) (string, error) { return uid, nil }
 		return host(e)
 	}
 	if a, b := derive("node-a"), derive("node-a"); a != b {
@@ -82,6 +84,21 @@ func TestOwnHost(t *testing.T) {
 	}
 	if a, b := derive("node-a"), derive("node-b"); a == b {
 		t.Errorf("two UIDs gave %+v", a)
+	}
+}
+
+// TestNodeUIDIsAskedWhenNeeded: the UID may be far away, and a node that has an
+// identity needs none. One that cannot be had is no reason to make one up.
+func TestNodeUIDIsAskedWhenNeeded(t *testing.T) {
+	away := errors.New("the API server is away")
+	e := testEngine(t, t.TempDir())
+	e.nodeUID = func(context.Context) (string, error) { return "", away }
+	if h, err := e.Host(t.Context()); !errors.Is(err, away) {
+		t.Errorf("Host() = %+v, %v, want %v", h, err, away)
+	}
+	put(t, e.etc, "hostnqn", uuidNQN+etcUUID)
+	if h, err := e.Host(t.Context()); err != nil || h.ID != etcUUID {
+		t.Errorf("Host() = %+v, %v, want the configured one", h, err)
 	}
 }
 
