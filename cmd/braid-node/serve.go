@@ -15,18 +15,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"golang.org/x/sync/errgroup"
 	"k8s.io/klog/v2"
 
-	"github.com/braid-csi/braid/pkg/admin"
-	"github.com/braid-csi/braid/pkg/driver"
 	"github.com/braid-csi/braid/pkg/durable"
 	"github.com/braid-csi/braid/pkg/health"
 	"github.com/braid-csi/braid/pkg/metrics"
 	"github.com/braid-csi/braid/pkg/multipath"
-	"github.com/braid-csi/braid/pkg/multipath/ledger"
-	"github.com/braid-csi/braid/pkg/multipath/native"
-	"github.com/braid-csi/braid/pkg/volume"
 )
 
 // ledgerKeep is for how long the ledger of a volume that left the node is
@@ -41,6 +35,9 @@ type config struct {
 	stateDir                      string
 	pollInterval                  time.Duration
 	policy                        health.Policy
+	registrationSocket            string
+	agent                         bool
+	kubeconfig                    string
 }
 
 func parseConfig(args []string) (config, error) {
@@ -54,9 +51,12 @@ func parseConfig(args []string) (config, error) {
 	f.StringVar(&c.adminSocket, "admin-socket", adminSocket, "unix socket for root's commands")
 	f.StringVar(&c.healthAddress, "health-address", "127.0.0.1:9809", "address of the liveness handler /healthz; empty for none")
 	f.StringVar(&c.metricsAddress, "metrics-address", "127.0.0.1:9810", "address of /metrics for Prometheus; empty for none")
-	f.StringVar(&c.nodeID, "node-id", hostname, "name of this node in CSI")
-	f.StringVar(&c.nodeUID, "node-uid", "", "unique ID of this node, from which a host NQN is derived where the node has none")
+	f.StringVar(&c.nodeID, "node-id", hostname, "name of this node in CSI, which is that of its Node object")
+	f.StringVar(&c.nodeUID, "node-uid", "", "unique ID of this node, from which a host NQN is derived where the node has none; by default the Node object's with -agent, else a random one")
 	f.StringVar(&c.stateDir, "state-dir", "/var/lib/braid", "directory of the ledger and the volumes' records; must survive a reboot")
+	f.StringVar(&c.registrationSocket, "registration-socket", "", "unix socket by which kubelet finds the driver, in its folder plugins_registry; empty for none")
+	f.BoolVar(&c.agent, "agent", false, "report path sets to the Kubernetes API, and carry out remediations")
+	f.StringVar(&c.kubeconfig, "kubeconfig", "", "how -agent reaches the API server; empty: as a pod of the cluster")
 	f.DurationVar(&c.pollInterval, "poll-interval", 500*time.Millisecond, "time between two observations of the paths")
 	f.DurationVar(&c.policy.RaiseAfter, "raise-after", c.policy.RaiseAfter, "for how long a condition must hold before it is reported")
 	f.DurationVar(&c.policy.ClearAfter, "clear-after", c.policy.ClearAfter, "for how long a condition must be absent before it is cleared")
@@ -91,65 +91,12 @@ func serve(ctx context.Context, args []string, _ io.Writer) error {
 		return fmt.Errorf("-state-dir: %w", err)
 	}
 	defer lock.Close()
-	engine, err := newEngine(c)
+	n, err := newNode(ctx, c)
 	if err != nil {
 		return err
 	}
-	defer engine.Close()
-	monitor := health.NewMonitor(func(*multipath.PathSet) health.Policy { return c.policy })
-	layer, err := newLayer(ctx, c, engine, monitor)
-	if err != nil {
-		return err
-	}
-	return runParts(ctx, c, layer, monitor)
-}
-
-func newEngine(c config) (*native.Engine, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	return native.New(native.Options{State: c.stateDir, NodeUID: c.nodeUID, Child: []string{self, kernelWrite}})
-}
-
-func newLayer(ctx context.Context, c config, engine *native.Engine, monitor *health.Monitor) (*multipath.Layer, error) {
-	record, err := ledger.Open(ctx, filepath.Join(c.stateDir, "ledger"))
-	if err != nil {
-		return nil, fmt.Errorf("ledger: %w", err)
-	}
-	return multipath.New(ctx, engine, record, multipath.Options{
-		Dir: filepath.Join(c.stateDir, "volumes"), PollInterval: c.pollInterval, Publish: monitor.Update, KeepLedger: ledgerKeep,
-	})
-}
-
-// runParts opens the sockets and runs everything side by side; the first part
-// that fails ends the others.
-func runParts(ctx context.Context, c config, layer *multipath.Layer, monitor *health.Monitor) error {
-	server, err := driver.New(driver.Config{
-		NodeID: c.nodeID, Version: version, Paths: layer, Volumes: volume.New(volume.Linux()), Health: monitor,
-		Probe: func(context.Context) error { return layer.Observing() },
-	})
-	if err != nil {
-		return err
-	}
-	// First, for it makes the directory in which both are by default.
-	root, err := admin.Listen(c.adminSocket)
-	if err != nil {
-		return err
-	}
-	csi, err := driver.Listen(ctx, c.endpoint)
-	if err != nil {
-		return errors.Join(err, root.Close())
-	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return layer.Run(ctx) })
-	group.Go(func() error { return server.Serve(ctx, csi) })
-	group.Go(func() error { return (&admin.Server{Layer: layer, Findings: monitor.Findings}).Serve(ctx, root) })
-	group.Go(func() error { return serveHTTP(ctx, "-health-address", c.healthAddress, "/healthz", server.Healthz()) })
-	group.Go(func() error {
-		return serveHTTP(ctx, "-metrics-address", c.metricsAddress, "/metrics", metricsHandler(layer, monitor))
-	})
-	return group.Wait()
+	defer n.engine.Close()
+	return n.run(ctx)
 }
 
 // metricsHandler shows the paths, and this process beside them.

@@ -1,0 +1,73 @@
+// Package agent speaks for one node to the Kubernetes API server: it reports
+// the node's path sets and carries out the remediations that are asked of it.
+//
+//	                   multipath.Layer
+//	      snapshots  |                  ^ rescan, reset
+//	  health.Monitor |                  |
+//	       findings  v                  |
+//	+---------------------------+  +----+---------------------+
+//	| inbox      waits for no-  |  | executor                 |
+//	|            body           |  | one remediation after    |
+//	| reporter   what the API   |  | the other, each once     |
+//	|  report.go shall say      |  +----^----------------+----+
+//	|  pace.go   when           |       |                |
+//	| write.go   who says it    |       | watch          | status
+//	+----+-----------------^----+       |                |
+//	     | apply, delete,  | watch:     |                v
+//	     v events          | lost   NVMePathRemediation (this node's)
+//	 NVMePathSet (this node's), Event
+//
+// Whatever the layer and the driver do, they do without the API server. There
+// is one exception, and it is wanted: staging ends with Reported, so that what
+// is mounted has a path set in the API. The other half of it is that a path
+// set is deleted only once its volume has left the node: who finds none of a
+// node for a volume may take it that the volume is not mounted there.
+//
+// # What is written when
+//
+// A change of state is written at once: a condition, a path's state, a new
+// reset. Counters alone are written every 10 s at first, and ever less often,
+// down to every 5 min, while nothing but counters goes on changing (pace.go).
+// Nothing changed, nothing written; no write bears a mere "still here". If the
+// state of very many path sets changes at once, as when a port goes that all
+// of them share, their writes are spread. Everything is written by server-side
+// apply: what others change in these fields is taken back with the next write.
+//
+// # An API server that is away
+//
+// The newest state is kept, all writers wait for the same moment to try again,
+// at most 15 s, and what happened meanwhile is told when it is back, each thing
+// with its own time. That holds for a start without an API server too: until
+// what it says already is known, observations are kept rather than told, the
+// first and the last of each that tell the same story. Conditions go on from
+// what the API says, with their times; nothing is told twice.
+//
+// # Design note, 2026-11-22: our own events
+//
+// Events are made here, not by client-go's recorders. These stamp an event
+// with the time at which it is made, drop it after twelve tries, and a second
+// run of the program tells it again. An outage of two minutes would be enough
+// to lose the event of a path that went meanwhile. Here an event waits in its
+// path set's entry until what it tells of has been written, bears the time of
+// the observation, and its name is made of what it says, so that writing it
+// twice is telling it once. They are core/v1, on the path set and on the claim
+// with their UIDs, which is where kubectl describe looks (those on the path
+// set in the namespace default, as for every cluster-scoped object). If
+// braid-node dies between a condition and its event, the condition stands and
+// the event is lost.
+//
+// # Design note, 2026-11-22: orphans
+//
+// A path set that was there at the start and belongs to no staged volume is
+// deleted, except while somebody on the node uses its namespace: then it is
+// the volume's record that was lost, not the volume, and the path set is what
+// keeps the cluster from giving it to another node.
+//
+// # Design note, 2026-11-22: no cluster-wide anything
+//
+// Both watches are restricted to spec.nodeName, that of path sets to metadata.
+// The Node is asked for once, by name. The kinds are known beforehand, so that
+// neither discovery nor a cache that does not sync can keep the agent, or
+// braid-node, from starting. A client of controller-runtime's writes; its cache
+// is read by nobody.
+package agent

@@ -1,0 +1,111 @@
+package agent
+
+import (
+	"context"
+	"math"
+	"net/http"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/client-go/rest"
+	toolscache "k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/klog/v2"
+	"k8s.io/utils/ptr"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/braid-csi/braid/pkg/api/v1alpha1"
+)
+
+// writers is how many path sets are written at the same time.
+const writers = 4
+
+// stopTimeout is how long what runs may go on once the agent is told to stop.
+const stopTimeout = 5 * time.Second
+
+// manage runs the controllers until ctx ends.
+func (a *Agent) manage(ctx context.Context, l layer) error {
+	mine := cache.ByObject{Field: fields.OneTermEqualSelector("spec.nodeName", a.config.Node), Transform: cache.TransformStripManagedFields()}
+	m, err := ctrl.NewManager(a.config.API, ctrl.Options{
+		Scheme: a.scheme, Logger: klog.FromContext(ctx), BaseContext: func() context.Context { return ctx },
+		MapperProvider: func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return a.mapper, nil },
+		Metrics:        server.Options{BindAddress: "0"}, // braid-node has its own
+		Cache: cache.Options{
+			ByObject: map[client.Object]cache.ByObject{&v1alpha1.NVMePathSet{}: mine, &v1alpha1.NVMePathRemediation{}: mine},
+			// Nothing else is ever watched, of however many nodes.
+			ReaderFailOnMissingInformer: true,
+		},
+		Controller: config.Controller{
+			// The API server may be away for as long as it likes, and a manager
+			// may be begun anew in one process.
+			CacheSyncTimeout: math.MaxInt64, SkipNameValidation: ptr.To(true),
+		},
+		GracefulShutdownTimeout: ptr.To(stopTimeout),
+	})
+	if err != nil {
+		return err
+	}
+	if err := a.addReporter(m); err != nil {
+		return err
+	}
+	if err := a.addExecutor(m, l); err != nil {
+		return err
+	}
+	return m.Start(ctx)
+}
+
+// addReporter makes the manager write path sets, when the reporter says so,
+// and tell it of those that somebody deletes.
+func (a *Agent) addReporter(m manager.Manager) error {
+	from := source.Func(func(_ context.Context, q workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
+		a.reporter.attach(q)
+		return nil
+	})
+	err := builder.ControllerManagedBy(m).Named("pathset").WatchesRawSource(from).
+		WithOptions(controller.Options{MaxConcurrentReconciles: writers}).Complete(a.reporter)
+	if err != nil {
+		return err
+	}
+	return m.Add(manager.RunnableFunc(func(ctx context.Context) error {
+		sets := &metav1.PartialObjectMetadata{}
+		sets.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("NVMePathSet"))
+		informer, err := m.GetCache().GetInformer(ctx, sets, cache.BlockUntilSynced(false))
+		if err != nil {
+			return err
+		}
+		if _, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{DeleteFunc: func(obj any) {
+			if key, err := toolscache.DeletionHandlingMetaNamespaceKeyFunc(obj); err == nil {
+				a.reporter.lost(key)
+			}
+		}}); err != nil {
+			return err
+		}
+		<-ctx.Done()
+		return nil
+	}))
+}
+
+// addExecutor makes the manager hand this node's remediations to the executor.
+func (a *Agent) addExecutor(m manager.Manager, l layer) error {
+	open := predicate.NewPredicateFuncs(func(o client.Object) bool {
+		r, ok := o.(*v1alpha1.NVMePathRemediation)
+		return ok && !over(r)
+	})
+	return builder.ControllerManagedBy(m).Named("remediation").For(&v1alpha1.NVMePathRemediation{}, builder.WithPredicates(open)).
+		WithOptions(controller.Options{
+			MaxConcurrentReconciles: 1,
+			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstPause, lastPause),
+		}).Complete(newExecutor(a.config.Node, a.api, l, a.config.Clock))
+}
