@@ -1,11 +1,11 @@
-// Command braid-docs keeps the generated parts of a document in step with the
-// code they describe. A part lies between two markers:
+// Command braid-docs keeps the generated parts of documents in step with what
+// they describe. A part lies between two markers:
 //
 //	<!-- generated:NAME -->
 //	<!-- /generated:NAME -->
 //
-//	braid-docs README.md           writes them
-//	braid-docs -check README.md    fails with a diff if they have drifted
+//	braid-docs README.md ...           writes them
+//	braid-docs -check README.md ...    fails with a diff if they have drifted
 package main
 
 import (
@@ -22,7 +22,11 @@ import (
 func main() {
 	check := flag.Bool("check", false, "write nothing; fail if there is something to write")
 	flag.Parse()
-	if err := run(flag.Arg(0), *check); err != nil {
+	var errs []error
+	for _, file := range flag.Args() {
+		errs = append(errs, run(file, *check))
+	}
+	if err := errors.Join(errs...); err != nil {
 		fmt.Fprintln(os.Stderr, "braid-docs:", err)
 		os.Exit(1)
 	}
@@ -33,7 +37,7 @@ func run(file string, check bool) error {
 	if err != nil {
 		return err
 	}
-	// The document lies at the root of the module it describes.
+	// A document lies beside what it describes.
 	want, err := fill(string(have), sections(filepath.Dir(file)))
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
@@ -48,21 +52,30 @@ func run(file string, check bool) error {
 }
 
 // fill returns the document with every section in it written anew.
-func fill(document string, sections map[string]func() (string, error)) (string, error) {
-	for name, write := range sections {
-		begin, end := "<!-- generated:"+name+" -->\n", "<!-- /generated:"+name+" -->"
-		before, rest, ok := strings.Cut(document, begin)
-		_, after, closed := strings.Cut(rest, end)
-		if !ok || !closed {
-			return "", fmt.Errorf("no section %s, which begins with %s", name, strings.TrimSpace(begin))
+func fill(document string, sections map[string]writer) (string, error) {
+	const begin, end = "<!-- generated:", "<!-- /generated:"
+	var filled strings.Builder
+	for {
+		before, rest, found := strings.Cut(document, begin)
+		if filled.WriteString(before); !found {
+			return filled.String(), nil
+		}
+		name, rest, _ := strings.Cut(rest, " -->\n")
+		_, after, closed := strings.Cut(rest, end+name+" -->")
+		write := sections[name]
+		switch {
+		case write == nil:
+			return "", fmt.Errorf("section %.40q: nobody writes it", name)
+		case !closed:
+			return "", fmt.Errorf("section %s does not end", name)
 		}
 		text, err := write()
 		if err != nil {
 			return "", fmt.Errorf("section %s: %w", name, err)
 		}
-		document = before + begin + text + end + after
+		filled.WriteString(begin + name + " -->\n" + text + end + name + " -->")
+		document = after
 	}
-	return document, nil
 }
 
 // diff returns how the file differs from what it should be, as an error.

@@ -8,12 +8,16 @@ import (
 	"github.com/braid-csi/braid/pkg/driver"
 )
 
-// sections are the parts there are, each with what writes it.
-func sections(root string) map[string]func() (string, error) {
-	return map[string]func() (string, error){
+// writer writes a section.
+type writer func() (string, error)
+
+// sections are those there are; dir is the document's directory.
+func sections(dir string) map[string]writer {
+	return map[string]writer{
 		"volume-context": volumeContext,
-		"commands":       func() (string, error) { return output(root, "go", "run", "./cmd/braid-node", "help") },
-		"make-help":      func() (string, error) { return output(root, "make", "-s", "help") },
+		"commands":       func() (string, error) { return output(dir, "go", "run", "./cmd/braid-node", "help") },
+		"make-help":      func() (string, error) { return output(dir, "make", "-s", "help") },
+		"values":         func() (string, error) { return chartValues(dir) },
 	}
 }
 
@@ -28,9 +32,15 @@ func volumeContext() (string, error) {
 		case k.Default != "":
 			value = "`" + k.Default + "`"
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", k.Name, value, strings.ReplaceAll(k.Meaning, "|", `\|`))
+		writeRow(&b, k.Name, value, k.Meaning)
 	}
 	return b.String(), nil
+}
+
+// writeRow writes what something is called, its default as Markdown, and what
+// it means.
+func writeRow(b *strings.Builder, name, value, meaning string) {
+	fmt.Fprintf(b, "| `%s` | %s | %s |\n", name, value, strings.ReplaceAll(meaning, "|", `\|`))
 }
 
 // output quotes what a program prints.
