@@ -30,7 +30,8 @@ type entry struct {
 // NewFiles returns an empty image's content.
 func NewFiles() *Files { return &Files{entries: map[string]entry{}} }
 
-// File adds a host file. What may be executed on the host may be in the image.
+// File adds a host file. What may be executed on the host may be in the image;
+// all else that its mode says is the host's affair (its umask, for one).
 func (f *Files) File(to, host string) error {
 	info, err := os.Stat(host)
 	if err != nil {
@@ -39,7 +40,11 @@ func (f *Files) File(to, host string) error {
 	if !info.Mode().IsRegular() {
 		return fmt.Errorf("%s is not a regular file", host)
 	}
-	f.put(to, entry{kind: tar.TypeReg, mode: int64(info.Mode().Perm()), host: host})
+	mode := int64(0o644)
+	if info.Mode().Perm()&0o111 != 0 {
+		mode = 0o755
+	}
+	f.put(to, entry{kind: tar.TypeReg, mode: mode, host: host})
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,10 +16,10 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 )
 
-func spec(t *testing.T, changed time.Time) Spec {
+func spec(t *testing.T, changed time.Time, mode os.FileMode) Spec {
 	t.Helper()
 	host := filepath.Join(t.TempDir(), "tool")
-	if err := os.WriteFile(host, []byte("#!/bin/sh\n"), 0o755); err != nil {
+	if err := os.WriteFile(host, []byte("#!/bin/sh\n"), mode); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Chtimes(host, changed, changed); err != nil {
@@ -31,13 +32,15 @@ func spec(t *testing.T, changed time.Time) Spec {
 	f.Link("/bin", "usr/bin")
 	f.Dir("/tmp", 0o1777)
 	f.Content("/etc/name", []byte("x"), 0o600)
-	return Spec{Name: "localhost/tool:1", Entrypoint: []string{"/bin/tool"}, Files: f}
+	base := NewFiles()
+	base.Content("/usr/lib/base", []byte("y"), 0o644)
+	return Spec{Name: "localhost/tool:1", Entrypoint: []string{"/bin/tool"}, Base: base, Files: f}
 }
 
 // TestReadBack lets the library read what it wrote, as a runtime would.
 func TestReadBack(t *testing.T) {
 	var written bytes.Buffer
-	if err := Write(&written, spec(t, time.Now())); err != nil {
+	if err := Write(&written, spec(t, time.Now(), 0o755)); err != nil {
 		t.Fatal(err)
 	}
 	img, err := tarball.Image(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(written.Bytes())), nil }, nil)
@@ -66,19 +69,22 @@ func TestReadBack(t *testing.T) {
 	}
 	want := []string{
 		"Lrwxrwxrwx bin", "drwxr-xr-x etc", "-rw------- etc/name", "dtrwxrwxrwx tmp",
-		"drwxr-xr-x usr", "drwxr-xr-x usr/bin", "-rwxr-xr-x usr/bin/tool",
+		"drwxr-xr-x usr", "drwxr-xr-x usr/bin", "-rwxr-xr-x usr/bin/tool", "drwxr-xr-x usr/lib", "-rw-r--r-- usr/lib/base",
 	}
+	slices.SortFunc(got, func(a, b string) int { return strings.Compare(a[strings.Index(a, " "):], b[strings.Index(b, " "):]) })
 	if !slices.Equal(got, want) {
 		t.Errorf("files\n%q, want\n%q", got, want)
 	}
 }
 
+// TestReproducible builds from files of another day, written under another
+// umask.
 func TestReproducible(t *testing.T) {
 	var first, second bytes.Buffer
-	if err := Write(&first, spec(t, time.Now())); err != nil {
+	if err := Write(&first, spec(t, time.Now(), 0o755)); err != nil {
 		t.Fatal(err)
 	}
-	if err := Write(&second, spec(t, time.Unix(1e9, 0))); err != nil {
+	if err := Write(&second, spec(t, time.Unix(1e9, 0), 0o700)); err != nil {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(first.Bytes(), second.Bytes()) {

@@ -28,6 +28,7 @@ var tools = []Tool{
 	{"xfs_io", "xfsprogs"}, {"xfs_db", "xfsprogs"}, {"xfs_admin", "xfsprogs"}, {"xfs_info", "xfsprogs"},
 	{"kmod", "kmod"}, {"modprobe", "kmod"}, {"lsmod", "kmod"},
 	{"dmsetup", "dmsetup"},
+	{"nvme", "nvme-cli"},
 }
 
 // hostTools is what runs on the host only.

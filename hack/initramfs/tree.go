@@ -131,12 +131,6 @@ func (t *Tree) Folder(name, host string) error {
 	})
 }
 
-// has reports whether a path is taken.
-func (t *Tree) has(name string) bool {
-	_, ok := t.nodes[resolve(name)]
-	return ok
-}
-
 // names lists the entries so that every folder comes before what is in it.
 func (t *Tree) names() []string {
 	names := make([]string, 0, len(t.nodes))

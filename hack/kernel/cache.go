@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"github.com/braid-csi/braid/hack/debian"
 )
 
 // Cache keeps unpacked kernels:
@@ -87,14 +89,11 @@ func (c *Cache) install(ctx context.Context, spec Spec) (*Kernel, error) {
 	defer func() { _ = os.RemoveAll(tmp) }() // sweep would find it
 
 	c.progress("kernel %s: asking Debian %s for %s", spec.Name, spec.Suite, spec.Package)
-	apt, err := newArchive(filepath.Join(tmp, "apt"), spec, machineMirrors("/"))
+	apt, err := debian.Open(ctx, filepath.Join(tmp, "apt"), debian.Suite{Name: spec.Suite, Security: spec.Security})
 	if err != nil {
 		return fail(err)
 	}
-	if err := apt.update(ctx); err != nil {
-		return fail(err)
-	}
-	release, err := apt.release(ctx, spec.Package)
+	release, err := resolve(ctx, apt, spec.Package)
 	if err != nil {
 		return fail(err)
 	}
@@ -113,14 +112,14 @@ func (c *Cache) install(ctx context.Context, spec Spec) (*Kernel, error) {
 }
 
 // download brings a release into the cache.
-func (c *Cache) download(ctx context.Context, apt *archive, tmp, release string) error {
-	packages, err := apt.packages(ctx, release)
+func (c *Cache) download(ctx context.Context, apt *debian.Archive, tmp, release string) error {
+	names, err := packages(ctx, apt, release)
 	if err != nil {
 		return err
 	}
-	c.progress("kernel %s: downloading %d MB", release, apt.size(ctx, packages)/1_000_000)
+	c.progress("kernel %s: downloading %d MB", release, apt.Size(ctx, names)/1_000_000)
 	unpacked := filepath.Join(tmp, "unpacked")
-	if err := apt.fetch(ctx, packages, unpacked); err != nil {
+	if _, err := apt.Fetch(ctx, names, unpacked); err != nil {
 		return err
 	}
 	c.progress("kernel %s: unpacking", release)

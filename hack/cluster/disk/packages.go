@@ -4,17 +4,16 @@ package disk
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"regexp"
 
 	"github.com/braid-csi/braid/hack/cluster/cache"
-	"github.com/braid-csi/braid/hack/kernel"
+	"github.com/braid-csi/braid/hack/debian"
 )
+
+// suite is the Debian release that a node's programs come from.
+var suite = debian.Suite{Name: "bookworm", Security: true}
 
 // packages are a node's: what kubelet and containerd call, and what helps whoever
 // looks around in it. etcd runs outside, and saves a download of its own here.
@@ -32,11 +31,11 @@ var unneeded = regexp.MustCompile(`perl|python|^libsem|^libsepol|^libpam-modules
 // Packages returns a folder with the node's Debian packages unpacked, which
 // comes from the cache once it is there.
 func Packages(ctx context.Context, store cache.Store) (string, error) {
-	key := kernel.Stable.Suite + "-" + cache.Key(append(packages, unneeded.String())...)
+	key := suite.Name + "-" + cache.Key(append(packages, unneeded.String())...)
 	return store.Get(ctx, "debian", key, func(ctx context.Context, dir string) error {
 		store.Progress("node: downloading Debian packages, 70 MB")
 		work := filepath.Join(dir, "work")
-		if err := kernel.Packages(ctx, kernel.Stable, packages, unneeded.MatchString, work, dir); err != nil {
+		if _, err := debian.Packages(ctx, suite, packages, unneeded.MatchString, work, dir); err != nil {
 			return err
 		}
 		if err := os.RemoveAll(work); err != nil {
@@ -47,45 +46,6 @@ func Packages(ctx context.Context, store cache.Store) (string, error) {
 				return err
 			}
 		}
-		return mergeUsr(dir)
+		return debian.MergeUsr(dir)
 	})
-}
-
-// mergeUsr does what the package usrmerge does on an installed machine: /bin,
-// /sbin and the libraries are in /usr, and links to it.
-func mergeUsr(root string) error {
-	for _, name := range []string{"bin", "sbin", "lib", "lib64"} {
-		from, to := filepath.Join(root, name), filepath.Join(root, "usr", name)
-		if err := os.MkdirAll(to, 0o755); err != nil {
-			return err
-		}
-		if err := moveInto(from, to); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("merging %s: %w", name, err)
-		}
-		if err := os.Symlink(path.Join("usr", name), from); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// moveInto moves all that is in a folder, and then removes it.
-func moveInto(from, to string) error {
-	entries, err := os.ReadDir(from)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		source, target := filepath.Join(from, e.Name()), filepath.Join(to, e.Name())
-		if info, err := os.Lstat(target); err == nil && info.IsDir() && e.IsDir() {
-			if err := moveInto(source, target); err != nil {
-				return err
-			}
-			continue
-		}
-		if err := os.Rename(source, target); err != nil {
-			return err
-		}
-	}
-	return os.Remove(from)
 }

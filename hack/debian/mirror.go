@@ -1,4 +1,4 @@
-package kernel
+package debian
 
 import (
 	"bufio"
@@ -14,7 +14,7 @@ const (
 	fallbackSecurity = "http://deb.debian.org/debian-security"
 )
 
-// mirrors holds the two archives kernels come from.
+// mirrors holds the two archives packages come from.
 type mirrors struct {
 	archive, security string
 }
