@@ -1,10 +1,11 @@
 # Braid: `make demo` shows it, `make test` proves it. Both need a Debian
-# machine, root (for packages) and Go; the rest they fetch and build.
+# machine, root and Go; the rest they fetch and build, once.
 
 SHELL       := /bin/bash -o pipefail
 GO          ?= go
 VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 KERNEL      ?= newest
+PLATFORMS   ?= linux/amd64,linux/arm64
 RUN         ?= .
 E2E_TIMEOUT ?= 40m
 ARTIFACTS   := $(CURDIR)/artifacts
@@ -20,34 +21,69 @@ help: ## Show this help
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: build testbed ## Cut a path under I/O in a VM and watch Braid tell about it
-	@$(VM) run -kernel $(KERNEL) -o $(ARTIFACTS)/demo -add bin/braid-node=/usr/bin/braid-node -timeout 10m -- bin/braid-demo
+demo: lab ## Cut a path under I/O on a real Kubernetes and see what kubectl says of it
+	@bin/braid-demo -kernel $(KERNEL) -o $(ARTIFACTS)/demo
 
 .PHONY: test
-test: testbed unit e2e demo ## Everything: unit tests, all scenarios on a real kernel, the demo
+test: testbed unit api scenarios story ## Everything: unit tests, API tests, scenarios on a real kernel, the story on Kubernetes
 
 .PHONY: unit
-unit: ## Unit tests: no root, no VM
+unit: bin/helm ## Unit tests: no root, no VM
 	$(GO) test ./...
-	$(GO) -C hack test $$($(GO) -C hack list ./... | grep -v /e2e)
+	$(GO) -C hack test $$($(GO) -C hack list ./... | grep -v -e /e2e -e /chart)
+	$(GO) -C hack test -count=1 ./chart
 
 .PHONY: race
 race: ## Unit tests under the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race ./...
 
 .PHONY: e2e
-e2e: build testbed ## Scenarios on a real kernel: make e2e RUN='FailoverANA|Expand'
-	cd hack && $(GO) test ./e2e -count=1 -v -run '$(RUN)' -timeout $(E2E_TIMEOUT) \
-		-exec '$(CURDIR)/$(VM) exec -kernel $(KERNEL) -o $(ARTIFACTS)/e2e -add $(CURDIR)/bin/braid-node=/usr/bin/braid-node'
+e2e: scenarios api kubernetes ## Every scenario, or some: make e2e RUN='FailoverANA|KubernetesStory'
+
+# What has no test of that name is not started.
+run_tests = cd hack && if sed -n 's/^func \(Test[A-Za-z0-9_]*\).*/\1/p' e2e$(1)/*_test.go | grep -E '$(firstword $(subst /, ,$(RUN)))' >/dev/null; then \
+	$(GO) test ./e2e$(1) -count=1 -v -run '$(RUN)' -timeout $(E2E_TIMEOUT)$(2); fi
+
+.PHONY: scenarios
+scenarios: build testbed ## Scenarios on a real kernel, without Kubernetes
+	$(call run_tests,, -exec '$(CURDIR)/$(VM) exec -kernel $(KERNEL) -o $(ARTIFACTS)/e2e -add $(CURDIR)/bin/braid-node=/usr/bin/braid-node')
+
+.PHONY: api
+api: build testbed kubernetes-programs bin/helm ## The API and attaching, against a real control plane
+	$(call run_tests,/api)
+	$(call run_tests,/attach)
+
+.PHONY: kubernetes
+kubernetes: lab ## Scenarios on a real Kubernetes
+	$(call run_tests,/kubernetes)
+
+.PHONY: story
+story: RUN = KubernetesStory
+story: kubernetes
 
 .PHONY: cluster
-cluster: testbed ## Build Kubernetes once, start it with a VM as its node, and prove that it works
-	@bin/braid-cluster prepare -kernel $(KERNEL)
+cluster: kubernetes-programs ## Start Kubernetes with a VM as its node, and prove that it works
 	@bin/braid-cluster selftest -kernel $(KERNEL)
 
+.PHONY: kubernetes-programs
+kubernetes-programs: testbed
+	@bin/braid-cluster prepare -kernel $(KERNEL)
+
+.PHONY: lab
+lab: kubernetes-programs bin/helm
+	@bin/braid-image -platforms linux/amd64 -version $(VERSION) -name localhost/braid -o bin/image
+
+bin/helm: hack/helm/go.mod hack/helm/go.sum
+	@echo "building Helm, once: about 2 minutes"
+	@$(GO) -C hack/helm build -trimpath -ldflags '-s -w' -o ../../bin/helm helm.sh/helm/v4/cmd/helm
+
+.PHONY: image
+image: testbed ## The container image: make image PLATFORMS=linux/amd64,linux/arm64 [PUSH=REPOSITORY:TAG]
+	bin/braid-image -platforms $(PLATFORMS) -version $(VERSION) -o bin/image $(if $(PUSH),-push $(PUSH))
+
 .PHONY: build
-build: ## Build braid-node into bin/
-	@echo "building braid-node"
+build: ## Build the programs into bin/
+	@echo "building Braid"
 	@$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/...
 
 .PHONY: testbed
@@ -61,15 +97,21 @@ lint: ## Lint, with the house's import rules
 	$(GO) tool -modfile=hack/tools/go.mod golangci-lint run ./...
 	cd hack && $(GO) tool -modfile=tools/go.mod golangci-lint run -c ../.golangci.yml ./...
 
+DOCUMENTS    = ../README.md ../charts/braid/README.md
+
 .PHONY: generate
-generate: ## Write the generated parts of the documentation
-	$(GO) -C hack run ./cmd/braid-docs ../README.md
+generate: bin/helm ## Write what is generated: API, CRDs, renders of the chart, parts of the documentation
+	$(GO) -C hack run ./cmd/braid-api ..
+	$(GO) -C hack test ./chart -count=1 -run Golden -update
+	$(GO) -C hack run ./cmd/braid-docs $(DOCUMENTS)
 
 .PHONY: check
-check: ## Fail where generated files or module files have drifted
+check: bin/helm ## Fail where generated files or module files have drifted
 	$(GO) mod tidy -diff
 	$(GO) -C hack mod tidy -diff
-	$(GO) -C hack run ./cmd/braid-docs -check ../README.md
+	$(GO) -C hack run ./cmd/braid-api -check ..
+	$(GO) -C hack test ./chart -count=1 -run Golden
+	$(GO) -C hack run ./cmd/braid-docs -check $(DOCUMENTS)
 
 .PHONY: fixtures
 fixtures: testbed ## Capture the sysfs fixtures of the native engine anew

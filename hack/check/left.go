@@ -30,6 +30,26 @@ func NothingLeft(dir, stateDir string, volumes ...node.Volume) error {
 	return errors.Join(errs...)
 }
 
+// NodeEmpty wants no trace of any volume on a node: what NothingLeft wants, of
+// the directories that kubelet has for CSI.
+func NodeEmpty(kubeletDir, stateDir string) error {
+	return errors.Join(
+		NothingLeft(filepath.Join(kubeletDir, "plugins/kubernetes.io/csi"), stateDir),
+		noneMatch(filepath.Join(kubeletDir, "plugins/kubernetes.io/csi/*/*/globalmount")),
+		noneMatch(filepath.Join(kubeletDir, "plugins/kubernetes.io/csi/volumeDevices/*/*")),
+		noneMatch(filepath.Join(kubeletDir, "pods/*/volumes/kubernetes.io~csi/*")),
+		noneMatch(filepath.Join(kubeletDir, "pods/*/volumeDevices/kubernetes.io~csi/*")),
+	)
+}
+
+func noneMatch(pattern string) error {
+	left, err := filepath.Glob(pattern)
+	if err == nil && len(left) > 0 {
+		err = fmt.Errorf("files are left: %q", left)
+	}
+	return err
+}
+
 func noControllers() error {
 	left, err := nvmehost.Controllers()
 	if err == nil && len(left) > 0 {
@@ -68,6 +88,9 @@ func empty(dir string) error {
 
 func noTemps(stateDir string) error {
 	return filepath.WalkDir(stateDir, func(path string, _ fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
 		if err == nil && strings.Contains(filepath.Base(path), "tmp") {
 			return fmt.Errorf("unfinished file is left: %s", path)
 		}

@@ -22,6 +22,9 @@ type Cluster struct {
 	state   *state
 	network *netns.Namespace
 	server  string // the API server's address outside of the namespace
+	// apiServer can be stopped for a while; pool is what its clients trust.
+	apiServer *process
+	pool      []byte
 	// life is over when the cluster is; its cause says why.
 	life    context.Context
 	end     context.CancelCauseFunc

@@ -2,13 +2,13 @@
 // notices, and whose node is a virtual machine with a real NVMe kernel.
 //
 //	 this machine                         network namespace without a name
-//	┌───────────────────────┐   ┌──────────────────────────────────────────────┐
-//	│ kubectl, tests        │   │ etcd  apiserver  controller-manager  scheduler │
-//	│   │ 127.0.0.1:port    │   │         ▲ 192.0.2.10, 10.96.0.1:443          │
-//	│   └──── forwarded ────┼───┼─────────┘                                    │
-//	│ Node.Run ─────────────┼───┼──► tap ══ QEMU: 192.0.2.11, pods 10.244.0.0/24 │
-//	└───────────────────────┘   │          agent, containerd, kubelet          │
-//	                            └──────────────────────────────────────────────┘
+//	┌───────────────────────┐   ┌─────────────────────────────────────────────────┐
+//	│ kubectl, tests        │   │ etcd  apiserver  controller-manager  scheduler  │
+//	│   │ 127.0.0.1:port    │   │         ▲ 198.51.100.10, 10.96.0.1:443          │
+//	│   └──── forwarded ────┼───┼─────────┘                                       │
+//	│ Node.Run ─────────────┼───┼──► tap ══ QEMU: 198.51.100.11, pods 10.244/24   │
+//	└───────────────────────┘   │          agent, containerd, kubelet             │
+//	                            └─────────────────────────────────────────────────┘
 //
 // There is no kube-proxy and no DNS: the service that matters, kubernetes, has
 // its address in the namespace itself, and pods reach it by routing.
@@ -33,6 +33,9 @@ type Config struct {
 	FeatureGates map[string]bool
 	// APIServerFlags are more flags for it: --runtime-config=...
 	APIServerFlags []string
+	// ControllerManagerFlags are more flags for kube-controller-manager:
+	// --node-monitor-grace-period=...
+	ControllerManagerFlags []string
 	// Kubelet overrides fields of its KubeletConfiguration.
 	Kubelet map[string]any
 	// Verbosity is how much the kubelet logs.

@@ -19,22 +19,38 @@ const etcdURL = "http://127.0.0.1:2379"
 // startControlPlane returns when the API server is ready. The other two come
 // after it, as they would only wait.
 func (c *Cluster) startControlPlane(ctx context.Context, cfg Config, k *keys) error {
-	if err := c.start("etcd", c.parts.etcd(), etcdFlags(c.state.path("etcd"))...); err != nil {
+	if _, err := c.start("etcd", c.parts.etcd(), etcdFlags(c.state.path("etcd"))...); err != nil {
 		return err
 	}
 	gates := gateFlag(cfg.FeatureGates)
 	flags := slices.Concat(apiServerFlags(k), gates, cfg.APIServerFlags)
-	if err := c.start("kube-apiserver", c.parts.programs.Path("kube-apiserver"), flags...); err != nil {
+	var err error
+	if c.apiServer, err = c.start("kube-apiserver", c.parts.programs.Path("kube-apiserver"), flags...); err != nil {
 		return err
 	}
-	if err := c.ready(ctx, k); err != nil {
+	c.pool = k.pool
+	if err := c.ready(ctx); err != nil {
 		return err
 	}
-	flags = slices.Concat(controllerFlags(k), gates, []string{"--flex-volume-plugin-dir=" + c.state.path("flex")})
-	if err := c.start("kube-controller-manager", c.parts.programs.Path("kube-controller-manager"), flags...); err != nil {
+	flags = slices.Concat(controllerFlags(k), gates, cfg.ControllerManagerFlags, []string{"--flex-volume-plugin-dir=" + c.state.path("flex")})
+	if _, err := c.start("kube-controller-manager", c.parts.programs.Path("kube-controller-manager"), flags...); err != nil {
 		return err
 	}
-	return c.start("kube-scheduler", c.parts.programs.Path("kube-scheduler"), slices.Concat(clientFlags(k.scheduler), gates)...)
+	_, err = c.start("kube-scheduler", c.parts.programs.Path("kube-scheduler"), slices.Concat(clientFlags(k.scheduler), gates)...)
+	return err
+}
+
+// StopAPIServer kills the API server: connections break, and new ones are
+// refused. Everybody else goes on.
+func (c *Cluster) StopAPIServer() { c.apiServer.kill() }
+
+// StartAPIServer starts it again, and returns when it is ready. What it knew
+// it still knows, from etcd.
+func (c *Cluster) StartAPIServer(ctx context.Context) error {
+	if err := c.apiServer.start(); err != nil {
+		return err
+	}
+	return c.cause(c.ready(ctx))
 }
 
 func etcdFlags(dir string) []string {
@@ -93,9 +109,9 @@ func gateFlag(gates map[string]bool) []string {
 }
 
 // ready waits for the API server's word that it is.
-func (c *Cluster) ready(ctx context.Context, k *keys) error {
+func (c *Cluster) ready(ctx context.Context) error {
 	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(k.pool)
+	pool.AppendCertsFromPEM(c.pool)
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}
 	defer transport.CloseIdleConnections()
 	client := http.Client{Transport: transport, Timeout: 5 * time.Second}

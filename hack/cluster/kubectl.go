@@ -48,7 +48,9 @@ func (c *Cluster) Env() []string {
 }
 
 // AddNode creates a node nobody is behind: volumes can be attached to it, pods
-// bound to it. It never becomes ready.
+// bound to it. It never becomes ready. The annotation is a kubelet's, and
+// leaves attaching to the attach/detach controller.
 func (c *Cluster) AddNode(ctx context.Context, name string) error {
-	return c.Apply(ctx, fmt.Sprintf(`{"apiVersion": "v1", "kind": "Node", "metadata": {"name": %q}}`, name))
+	return c.Apply(ctx, fmt.Sprintf(`{"apiVersion": "v1", "kind": "Node", "metadata": {"name": %q, "annotations":
+		{"volumes.kubernetes.io/controller-managed-attach-detach": "true"}}}`, name))
 }

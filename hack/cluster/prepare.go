@@ -61,6 +61,16 @@ func prepare(ctx context.Context, cfg Config) (*parts, error) {
 	return &p, err
 }
 
+// Build compiles one of the test bed's programs, such as braid-rig, into a
+// folder, for the node or for an image, and returns where it is.
+func Build(ctx context.Context, name, dir string) (string, error) {
+	hack, err := hyper.FindSource()
+	if err != nil {
+		return "", err
+	}
+	return (&parts{hack: hack}).build(ctx, name, dir)
+}
+
 // build compiles one of our own programs for the node: Go's build cache makes
 // that a matter of a second.
 func (p *parts) build(ctx context.Context, name, dir string) (string, error) {

@@ -1,13 +1,13 @@
 package load
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -29,7 +29,10 @@ type Writer struct {
 	path     string
 	file     *os.File
 	lanes    []*lane
-	stop     atomic.Bool
+	began    time.Time
+	round    time.Duration // 0: without rest
+	halt     context.CancelFunc
+	halted   <-chan struct{}
 	running  sync.WaitGroup
 	progress progress
 	stopped  sync.Once
@@ -39,6 +42,7 @@ type Writer struct {
 
 	mu       sync.Mutex
 	failures []error
+	failed   chan struct{} // closed by the first failure
 }
 
 // lane is one I/O after the other.
@@ -56,7 +60,20 @@ type written struct {
 
 // StartWriter starts a writer on a file, which it makes, or on a block device.
 func StartWriter(path string, depth int) (*Writer, error) {
-	w := &Writer{path: path}
+	return start(path, depth, 0)
+}
+
+// StartRounds starts a writer that writes and reads depth blocks at once, and
+// then rests until the next round: with as much in flight for a moment, it
+// leaves the processor to others most of the time.
+func StartRounds(path string, depth int, every time.Duration) (*Writer, error) {
+	return start(path, depth, every)
+}
+
+func start(path string, depth int, round time.Duration) (*Writer, error) {
+	w := &Writer{path: path, round: round, failed: make(chan struct{})}
+	ctx, halt := context.WithCancel(context.Background())
+	w.halt, w.halted = halt, ctx.Done()
 	if err := w.open(int64(depth) * blocksPerLane * 2 * blockSize); err != nil {
 		return nil, fmt.Errorf("writer: %w", err)
 	}
@@ -71,7 +88,8 @@ func StartWriter(path string, depth int) (*Writer, error) {
 		}
 		w.lanes = append(w.lanes, l)
 	}
-	w.progress.last = time.Now()
+	w.began = time.Now()
+	w.progress.last = w.began
 	for _, l := range w.lanes {
 		w.running.Go(func() { w.write(l) })
 	}
@@ -114,7 +132,7 @@ func allocate(path string, size int64) error {
 }
 
 func (w *Writer) write(l *lane) {
-	for turn := 0; !w.stop.Load(); turn = (turn + 1) % len(l.blocks) {
+	for turn := 0; w.goesOn(); turn = (turn + 1) % len(l.blocks) {
 		b := &l.blocks[turn]
 		sum := fill(l.buf, b.index, b.version+1, l.random)
 		if _, err := w.file.WriteAt(l.buf, int64(b.index)*blockSize); err != nil {
@@ -127,6 +145,27 @@ func (w *Writer) write(l *lane) {
 			w.fail(err)
 			return
 		}
+	}
+}
+
+// goesOn returns when the next block is to be written, or false once the writer
+// has been halted. All lanes begin a round at the same moment.
+func (w *Writer) goesOn() bool {
+	if w.round == 0 {
+		select {
+		case <-w.halted:
+			return false
+		default:
+			return true
+		}
+	}
+	next := time.NewTimer(w.round - time.Since(w.began)%w.round)
+	defer next.Stop()
+	select {
+	case <-w.halted:
+		return false
+	case <-next.C:
+		return true
 	}
 }
 
@@ -144,11 +183,17 @@ func (w *Writer) check(l *lane, b written) error {
 }
 
 func (w *Writer) fail(err error) {
-	w.stop.Store(true)
+	w.halt()
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.failures == nil {
+		close(w.failed)
+	}
 	w.failures = append(w.failures, err)
 }
+
+// Failed is closed when an I/O has failed.
+func (w *Writer) Failed() <-chan struct{} { return w.failed }
 
 // Stats is what was done so far.
 func (w *Writer) Stats() Stats { return w.progress.now() }
@@ -170,7 +215,7 @@ func (w *Writer) Stop() (Stats, error) {
 }
 
 func (w *Writer) end() (Stats, error) {
-	w.stop.Store(true)
+	w.halt()
 	w.running.Wait()
 	if w.Err() == nil {
 		w.verifyAll()
@@ -187,7 +232,8 @@ func (w *Writer) end() (Stats, error) {
 }
 
 func (w *Writer) verifyAll() {
-	if err := os.WriteFile("/proc/sys/vm/drop_caches", []byte("3"), 0); err != nil {
+	// In a container /proc/sys is read-only: there O_DIRECT alone has to do.
+	if err := os.WriteFile("/proc/sys/vm/drop_caches", []byte("3"), 0); err != nil && !errors.Is(err, unix.EROFS) {
 		w.fail(err)
 		return
 	}

@@ -27,6 +27,8 @@ type ConnectOptions struct {
 	// seconds; a negative ControllerLoss never gives up.
 	KeepAlive, ReconnectDelay, ControllerLoss, FastIOFail time.Duration
 	IOQueues                                              int
+	// HeaderDigest and DataDigest protect headers and data with CRC32C.
+	HeaderDigest, DataDigest bool
 }
 
 func (o ConnectOptions) String() string {
@@ -50,6 +52,13 @@ func (o ConnectOptions) String() string {
 	seconds("fast_io_fail_tmo", o.FastIOFail)
 	seconds("ctrl_loss_tmo", o.ControllerLoss)
 	add("ctrl_loss_tmo", "-1", o.ControllerLoss < 0)
+	flag := func(name string, given bool) {
+		if given {
+			fields = append(fields, name)
+		}
+	}
+	flag("hdr_digest", o.HeaderDigest)
+	flag("data_digest", o.DataDigest)
 	return strings.Join(fields, ",")
 }
 

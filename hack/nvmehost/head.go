@@ -18,6 +18,18 @@ type Head struct {
 
 func (h Head) String() string { return h.name }
 
+// MarshalText gives the name.
+func (h Head) MarshalText() ([]byte, error) { return []byte(h.name), nil }
+
+// UnmarshalText takes a name.
+func (h *Head) UnmarshalText(name []byte) error {
+	if !headName.Match(name) {
+		return fmt.Errorf("%q is not the name of a head", name)
+	}
+	h.name = string(name)
+	return nil
+}
+
 // Dir is the head's folder in sysfs.
 func (h Head) Dir() string { return filepath.Join("/sys/block", h.name) }
 

@@ -15,6 +15,20 @@ type Path struct {
 
 func (p Path) String() string { return p.name }
 
+// MarshalText gives the name, which has all there is to know.
+func (p Path) MarshalText() ([]byte, error) { return []byte(p.name), nil }
+
+// UnmarshalText takes a name.
+func (p *Path) UnmarshalText(name []byte) error {
+	m := pathName.FindSubmatch(name)
+	if m == nil {
+		return fmt.Errorf("%q is not the name of a path", name)
+	}
+	instance, err := strconv.Atoi(string(m[2]))
+	*p = Path{string(name), Controller{instance}}
+	return err
+}
+
 // Dir is the path's folder in sysfs.
 func (p Path) Dir() string { return filepath.Join("/sys/block", p.name) }
 

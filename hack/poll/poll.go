@@ -13,7 +13,13 @@ const interval = 5 * time.Millisecond
 // Until calls done until it says yes, it fails, or ctx ends. The error says what
 // was waited for.
 func Until(ctx context.Context, what string, done func() (bool, error)) error {
-	tick := time.NewTicker(interval)
+	return Every(ctx, interval, what, done)
+}
+
+// Every is Until for what costs something to ask: it leaves a pause between two
+// calls.
+func Every(ctx context.Context, pause time.Duration, what string, done func() (bool, error)) error {
+	tick := time.NewTicker(pause)
 	defer tick.Stop()
 	for {
 		ok, err := done()

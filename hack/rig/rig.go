@@ -77,8 +77,8 @@ func (r *Rig) build(cfg Config) (err error) {
 	if r.Subsystem, err = r.Target.NewSubsystem(nvmet.SubsystemConfig{NQN: cfg.NQN}); err != nil {
 		return err
 	}
-	for i, n := range cfg.Namespaces {
-		if err := r.addNamespace(uint32(i+1), n); err != nil {
+	for _, n := range cfg.Namespaces {
+		if err := r.AddNamespace(n); err != nil {
 			return err
 		}
 	}
@@ -95,7 +95,9 @@ func (r *Rig) build(cfg Config) (err error) {
 	return nil
 }
 
-func (r *Rig) addNamespace(nsid uint32, n Namespace) error {
+// AddNamespace gives the subsystem one more namespace, with the next NSID.
+func (r *Rig) AddNamespace(n Namespace) error {
+	nsid := uint32(len(r.devices) + 1)
 	device, err := newDevice(nsid, n)
 	if err != nil {
 		return err

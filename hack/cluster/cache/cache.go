@@ -57,22 +57,44 @@ func (s Store) Get(ctx context.Context, kind, key string, fill func(ctx context.
 	if used(entry) {
 		return entry, nil // another process was faster
 	}
-	sweep(root)
-	tmp, err := os.MkdirTemp(root, ".new-")
+	return entry, s.fill(ctx, entry, fill)
+}
+
+// Renew makes an entry as Get does, whether there is one or not. An old one
+// stays until the new one is there.
+func (s Store) Renew(ctx context.Context, kind, key string, fill func(ctx context.Context, dir string) error) (string, error) {
+	root := filepath.Join(s.Dir, kind)
+	unlock, err := lock(ctx, root)
 	if err != nil {
 		return "", fmt.Errorf("cache: %w", err)
 	}
+	defer unlock()
+	entry := filepath.Join(root, key)
+	return entry, s.fill(ctx, entry, fill)
+}
+
+// fill makes an entry, under the lock.
+func (s Store) fill(ctx context.Context, entry string, fill func(ctx context.Context, dir string) error) error {
+	root := filepath.Dir(entry)
+	sweep(root)
+	tmp, err := os.MkdirTemp(root, ".new-")
+	if err != nil {
+		return fmt.Errorf("cache: %w", err)
+	}
 	defer func() { _ = os.RemoveAll(tmp) }() // sweep would find it
 	if err := os.Chmod(tmp, 0o755); err != nil {
-		return "", fmt.Errorf("cache: %w", err)
+		return fmt.Errorf("cache: %w", err)
 	}
 	if err := fill(ctx, tmp); err != nil {
-		return "", fmt.Errorf("%s: %w", kind, err)
+		return fmt.Errorf("%s: %w", filepath.Base(root), err)
+	}
+	if err := os.RemoveAll(entry); err != nil {
+		return fmt.Errorf("cache: %w", err)
 	}
 	if err := os.Rename(tmp, entry); err != nil {
-		return "", fmt.Errorf("cache: %w", err)
+		return fmt.Errorf("cache: %w", err)
 	}
-	return entry, nil
+	return nil
 }
 
 // used says whether there is an entry, and notes that somebody wants it.

@@ -30,6 +30,34 @@ func TestGet(t *testing.T) {
 	}
 }
 
+// TestRenew replaces an entry, and keeps it where that fails.
+func TestRenew(t *testing.T) {
+	s := Store{Dir: t.TempDir()}
+	write := func(content string, result error) func(context.Context, string) error {
+		return func(_ context.Context, dir string) error {
+			return errors.Join(result, os.WriteFile(filepath.Join(dir, "file"), []byte(content), 0o644))
+		}
+	}
+	broken := errors.New("broken")
+	for _, tt := range []struct {
+		content string
+		err     error
+		want    string
+	}{
+		{"first", nil, "first"},
+		{"second", nil, "second"},
+		{"half", broken, "second"},
+	} {
+		if _, err := s.Renew(t.Context(), "kind", "key", write(tt.content, tt.err)); !errors.Is(err, tt.err) {
+			t.Fatalf("%s: error %v, want %v", tt.content, err, tt.err)
+		}
+		got, err := os.ReadFile(filepath.Join(s.Dir, "kind", "key", "file"))
+		if err != nil || string(got) != tt.want {
+			t.Errorf("after %s: %q, %v, want %q", tt.content, got, err, tt.want)
+		}
+	}
+}
+
 // TestFailure leaves neither an entry nor anything else.
 func TestFailure(t *testing.T) {
 	s := Store{Dir: t.TempDir()}

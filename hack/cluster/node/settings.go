@@ -27,8 +27,10 @@ const AgentPort = 10999
 const Socket = "/run/containerd/containerd.sock"
 
 // Modules are loaded before the node has its own root. All others are on the
-// disk, for modprobe or when the kernel asks for them.
-var Modules = []string{"virtio_blk", "virtio_net", "overlay"}
+// disk, for modprobe or when the kernel asks for them. The kubelet keeps a loop
+// device on every raw block volume, and without systemd nobody else sees to it
+// that it can.
+var Modules = []string{"virtio_blk", "virtio_net", "overlay", "loop"}
 
 // Settings are what one node has for itself.
 type Settings struct {

@@ -1,0 +1,88 @@
+package kubernetes
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/braid-csi/braid/hack/lab"
+)
+
+// TestMain ends the cluster that the scenarios share.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if err := shared.close(); err != nil {
+		fmt.Fprintf(os.Stderr, "ending the cluster: %v\n", err)
+		code = max(code, 1)
+	}
+	os.Exit(code)
+}
+
+// sharedLab is one cluster at a time: two would take turns on the processor.
+type sharedLab struct {
+	lab   *lab.Lab
+	gates map[string]bool
+	count int
+}
+
+var shared sharedLab
+
+// get returns a cluster with the gates, and starts it if it is not there.
+func (s *sharedLab) get(t *testing.T, gates map[string]bool) *lab.Lab {
+	t.Helper()
+	if s.lab != nil && s.lab.Err() == nil && maps.Equal(s.gates, gates) {
+		return s.lab
+	}
+	if err := s.close(); err != nil {
+		t.Logf("ending the last cluster: %v", err)
+	}
+	source, err := lab.FindSource()
+	must(t, err)
+	s.count++
+	cfg := lab.Config{
+		Source: source, Gates: gates, Kernel: os.Getenv("BRAID_KERNEL"),
+		Image:    cmp.Or(os.Getenv("BRAID_IMAGE"), lab.ImageFile(source)),
+		Logs:     filepath.Join(artifacts(t), fmt.Sprintf("cluster-%d", s.count)),
+		Progress: func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) },
+	}
+	if _, err := os.Stat(cfg.Image); err != nil {
+		t.Fatalf("no image of Braid (make image): %v", err)
+	}
+	// The cluster outlives the test that starts it.
+	s.lab, err = lab.Start(context.WithoutCancel(t.Context()), cfg)
+	must(t, err)
+	s.gates = maps.Clone(gates)
+	return s.lab
+}
+
+// close ends the cluster, if there is one.
+func (s *sharedLab) close() error {
+	if s.lab == nil {
+		return nil
+	}
+	err := s.lab.Close()
+	s.lab = nil
+	return err
+}
+
+// artifacts is the folder for evidence.
+func artifacts(t *testing.T) string {
+	t.Helper()
+	if dir := os.Getenv("BRAID_ARTIFACTS"); dir != "" {
+		return dir
+	}
+	source, err := lab.FindSource()
+	must(t, err)
+	return filepath.Join(source, "artifacts", "e2e-kubernetes")
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

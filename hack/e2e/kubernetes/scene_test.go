@@ -1,0 +1,108 @@
+package kubernetes
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/braid-csi/braid/hack/lab"
+	"github.com/braid-csi/braid/hack/rig"
+	"github.com/braid-csi/braid/hack/rig/remote"
+)
+
+const (
+	// slow keeps commands in flight, so that a cut has something to fail over.
+	slow = 100 * time.Millisecond
+	// patience bounds what takes as long as it takes: the node's processor is
+	// emulated.
+	patience = 3 * time.Minute
+	// lost is the reason of the finding after one of two paths was cut.
+	lost = "PathRedundancyLost"
+)
+
+// The feature gates of the two kinds of cluster.
+var (
+	alphaOn = map[string]bool{"CSIVolumeHealth": true}
+	// alphaOff is what clusters are by default, said aloud.
+	alphaOff = map[string]bool{"AllAlpha": false}
+)
+
+// scene is what a scenario plays on: a cluster with Braid, a target with two
+// paths, a volume, and a pod that writes to it.
+type scene struct {
+	t        *testing.T
+	ctx      context.Context
+	lab      *lab.Lab
+	rig      *remote.Rig
+	volume   lab.Volume
+	pod      string
+	writer   *lab.Writer
+	evidence string
+}
+
+// newScene builds a scene; nothing of the volume is in the cluster yet.
+func newScene(t *testing.T, gates map[string]bool) *scene {
+	t.Helper()
+	name := strings.ToLower(strings.TrimPrefix(t.Name(), "TestKubernetes"))
+	// What a scenario leaves is looked at after the test's own context has ended.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 15*time.Minute)
+	t.Cleanup(cancel)
+	s := &scene{t: t, ctx: ctx, lab: shared.get(t, gates), pod: name + "-writer", evidence: filepath.Join(artifacts(t), t.Name())}
+	t.Cleanup(s.sweep)
+	s.install()
+	s.volume = lab.Volume{Name: name, NQN: "nqn.2026-11.test.braid:" + name, UUID: uuid(name)}
+	var err error
+	s.rig, err = s.lab.NewRig(ctx, rig.Config{NQN: s.volume.NQN, Namespaces: []rig.Namespace{{UUID: s.volume.UUID, SizeMB: 64, Delay: slow}}})
+	must(t, err)
+	s.volume.Addrs = s.rig.Addrs()
+	return s
+}
+
+// uuid makes one of a scenario's name.
+func uuid(name string) string {
+	b := make([]byte, 8)
+	copy(b, name)
+	return fmt.Sprintf("b4a1d000-0000-4000-%x-%x", []byte{0x80, b[0]}, append(b[1:6], byte(len(name))))
+}
+
+// install brings Braid to the state that scenarios begin with, whatever the one
+// before left.
+func (s *scene) install(sets ...string) {
+	s.t.Helper()
+	_, err := s.lab.Install(s.ctx, sets...)
+	must(s.t, err)
+	ctx, cancel := context.WithTimeout(s.ctx, patience)
+	defer cancel()
+	must(s.t, s.lab.WaitRegistered(ctx))
+}
+
+// sweep tells all there is to tell of a scenario that failed, and leaves the
+// next one a new cluster. One that passed has left nothing.
+func (s *scene) sweep() {
+	if !s.t.Failed() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), time.Minute)
+	defer cancel()
+	if err := s.lab.Keep(ctx, s.evidence, "failed", s.rig); err != nil {
+		s.t.Logf("evidence: %v", err)
+	}
+	s.t.Logf("more is in %s\n%s", s.evidence, s.lab.BraidLogs(ctx, 25))
+	if err := shared.close(); err != nil {
+		s.t.Logf("ending the cluster: %v", err)
+	}
+}
+
+// keep leaves evidence of how things are.
+func (s *scene) keep(when string) {
+	s.t.Helper()
+	must(s.t, s.lab.Keep(s.ctx, s.evidence, when, s.rig))
+}
+
+// waiting bounds what is waited for.
+func (s *scene) waiting() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(s.ctx, patience)
+}
