@@ -28,6 +28,8 @@ func TestRunBadInput(t *testing.T) {
 		{"serve extra", `unexpected argument "extra"`},
 		{"serve -poll-interval 1h", "-poll-interval: 1h0m0s"},
 		{"serve -clear-after -1s", "ClearAfter"},
+		{"serve -kubeconfig x", "-kubeconfig: nothing reads it without -agent"},
+		{"serve -agent -kubeconfig none -state-dir " + t.TempDir(), "-agent: "},
 		{"paths -admin-socket " + filepath.Join(t.TempDir(), "none.sock"), "ask braid-node"},
 	} {
 		t.Run(tc.args, func(t *testing.T) {

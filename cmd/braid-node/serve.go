@@ -29,15 +29,14 @@ const ledgerKeep = 30 * 24 * time.Hour
 
 // config is what the flags of serve say.
 type config struct {
-	endpoint, adminSocket         string
-	healthAddress, metricsAddress string
-	nodeID, nodeUID               string
-	stateDir                      string
-	pollInterval                  time.Duration
-	policy                        health.Policy
-	registrationSocket            string
-	agent                         bool
-	kubeconfig                    string
+	endpoint, registrationSocket, adminSocket string
+	healthAddress, metricsAddress             string
+	nodeID, nodeUID                           string
+	agent                                     bool
+	kubeconfig                                string
+	stateDir                                  string
+	pollInterval                              time.Duration
+	policy                                    health.Policy
 }
 
 func parseConfig(args []string) (config, error) {
@@ -66,6 +65,9 @@ func parseConfig(args []string) (config, error) {
 	}
 	if f.NArg() > 0 {
 		return config{}, fmt.Errorf("unexpected argument %q", f.Arg(0))
+	}
+	if c.kubeconfig != "" && !c.agent {
+		return config{}, errors.New("-kubeconfig: nothing reads it without -agent")
 	}
 	if c.pollInterval < 10*time.Millisecond || c.pollInterval > time.Minute {
 		return config{}, fmt.Errorf("-poll-interval: %s is not between 10ms and 1m", c.pollInterval)
