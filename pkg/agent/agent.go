@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
@@ -83,13 +84,14 @@ func New(c Config) (*Agent, error) {
 // API server for it would make the start depend on its answer.
 func kinds() (*runtime.Scheme, meta.RESTMapper, error) {
 	scheme := runtime.NewScheme()
-	if err := errors.Join(v1alpha1.AddToScheme(scheme), corev1.AddToScheme(scheme)); err != nil {
+	if err := errors.Join(v1alpha1.AddToScheme(scheme), corev1.AddToScheme(scheme), storagev1.AddToScheme(scheme)); err != nil {
 		return nil, nil, err
 	}
 	mapper := meta.NewDefaultRESTMapper(nil)
 	mapper.Add(v1alpha1.GroupVersion.WithKind("NVMePathSet"), meta.RESTScopeRoot)
 	mapper.Add(v1alpha1.GroupVersion.WithKind("NVMePathRemediation"), meta.RESTScopeRoot)
 	mapper.Add(corev1.SchemeGroupVersion.WithKind("Node"), meta.RESTScopeRoot)
+	mapper.Add(storagev1.SchemeGroupVersion.WithKind("VolumeAttachment"), meta.RESTScopeRoot)
 	mapper.Add(corev1.SchemeGroupVersion.WithKind("Event"), meta.RESTScopeNamespace)
 	return scheme, mapper, nil
 }
@@ -99,9 +101,14 @@ func kinds() (*runtime.Scheme, meta.RESTMapper, error) {
 func (a *Agent) Publish(snap *multipath.Snapshot) { a.reporter.publish(snap) }
 
 // Reported returns once the API has the path set of a volume that was staged
-// before the call. It waits for as long as ctx allows, at most 30 s.
+// before the call, and the volume is still attached to this node: then it stays
+// so for as long as the path set is there. It waits for as long as ctx allows,
+// at most 30 s.
 func (a *Agent) Reported(ctx context.Context, volumeID string) error {
-	return a.reporter.reported(ctx, volumeID)
+	if err := a.reporter.reported(ctx, volumeID); err != nil {
+		return err
+	}
+	return a.attached(ctx, volumeID)
 }
 
 // NodeUID returns the UID of this node's Node object. It asks the API server

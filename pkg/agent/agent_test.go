@@ -35,8 +35,8 @@ func TestNew(t *testing.T) {
 	}
 }
 
-// apiServer answers as an API server with one Node and nothing else does, and
-// notes which lists and watches it was asked for.
+// apiServer answers as an API server with one Node, to which everything is
+// attached, and nothing else does, and notes which lists and watches it was asked for.
 type apiServer struct {
 	mu      sync.Mutex
 	refuses int // so many requests get no answer
@@ -59,6 +59,8 @@ func (a *apiServer) RoundTrip(r *http.Request) (*http.Response, error) {
 		return answer(r, http.StatusOK, string(body)), err
 	case strings.HasPrefix(r.URL.Path, "/api/v1/nodes/"):
 		return answer(r, http.StatusOK, `{"apiVersion":"v1","kind":"Node","metadata":{"name":"worker-1","uid":"n-1"}}`), nil
+	case strings.Contains(r.URL.Path, "/volumeattachments/"):
+		return answer(r, http.StatusOK, `{"apiVersion":"storage.k8s.io/v1","kind":"VolumeAttachment","metadata":{"name":"csi-1"}}`), nil
 	case q.Get("sendInitialEvents") != "":
 		return answer(r, http.StatusUnprocessableEntity, `{"apiVersion":"v1","kind":"Status","status":"Failure","reason":"Invalid","code":422}`), nil
 	case q.Get("watch") != "":

@@ -7,6 +7,7 @@
 package attachment
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"maps"
@@ -14,6 +15,16 @@ import (
 	"strings"
 	"unicode"
 )
+
+// Driver is the driver's name, as CSIDriver objects, PersistentVolumes and
+// VolumeAttachments have it.
+const Driver = "csi.braid.dev"
+
+// Name returns the name of the VolumeAttachment by which Kubernetes attaches a
+// volume to a node (getAttachmentName in pkg/volume/csi/csi_attacher.go).
+func Name(volumeHandle, node string) string {
+	return fmt.Sprintf("csi-%x", sha256.Sum256([]byte(volumeHandle+Driver+node)))
+}
 
 // Origin says to which objects of the cluster a volume belongs. Any of its
 // fields may be empty.

@@ -8,6 +8,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// The name that Kubernetes 1.37.2 gave to an attachment of csi.braid.dev.
+func TestName(t *testing.T) {
+	const want = "csi-43719bc9764404fc5ff27da04a85f0bb650a015cae6db0434d9d39d720f0c963"
+	if got := Name("orders", "node1"); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
 func TestRoundTrip(t *testing.T) {
 	for _, want := range []Origin{
 		{},

@@ -16,7 +16,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/braid-csi/braid/pkg/attachment"
-	"github.com/braid-csi/braid/pkg/driver"
 )
 
 // refusedAgain is when an attachment that was refused is looked at again, if
@@ -68,7 +67,7 @@ func (a *Attacher) attachable(ctx context.Context, va *storagev1.VolumeAttachmen
 	name := volumeName(va)
 	switch {
 	case va.Spec.Source.InlineVolumeSpec != nil:
-		return nil, refuse("inlineVolumeSpec is for drivers that replace a volume plugin of Kubernetes; %s needs a persistentVolumeName", driver.Name)
+		return nil, refuse("inlineVolumeSpec is for drivers that replace a volume plugin of Kubernetes; %s needs a persistentVolumeName", attachment.Driver)
 	case name == "":
 		return nil, refuse("no persistentVolumeName is given")
 	}
@@ -79,7 +78,7 @@ func (a *Attacher) attachable(ctx context.Context, va *storagev1.VolumeAttachmen
 	case err != nil:
 		return nil, err
 	case !ours(pv):
-		return nil, refuse("PersistentVolume %s is not a volume of %s", name, driver.Name)
+		return nil, refuse("PersistentVolume %s is not a volume of %s", name, attachment.Driver)
 	case pv.DeletionTimestamp != nil:
 		return nil, refuse("PersistentVolume %s is being deleted", name)
 	}

@@ -16,14 +16,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// The name that Kubernetes 1.37.2 gave to an attachment of csi.braid.dev.
-func TestAttachmentName(t *testing.T) {
-	const want = "csi-43719bc9764404fc5ff27da04a85f0bb650a015cae6db0434d9d39d720f0c963"
-	if got := attachmentName("orders", "node1"); got != want {
-		t.Errorf("%s, want %s", got, want)
-	}
-}
-
 func TestAttach(t *testing.T) {
 	r := newRig(t, volume("a", uuid), attaching("a", "n1"))
 	r.reconcile(nameOf("a", "n1"))

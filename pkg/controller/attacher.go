@@ -9,7 +9,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/braid-csi/braid/pkg/driver"
+	"github.com/braid-csi/braid/pkg/attachment"
 )
 
 // Finalizer keeps a VolumeAttachment until its node has let go of the volume.
@@ -39,7 +39,7 @@ func (a *Attacher) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result
 	if err := a.Get(ctx, req.NamespacedName, va); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	if va.Spec.Attacher != driver.Name {
+	if va.Spec.Attacher != attachment.Driver {
 		return ctrl.Result{}, nil
 	}
 	step := a.attach

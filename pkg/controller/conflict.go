@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/braid-csi/braid/pkg/api/v1alpha1"
+	"github.com/braid-csi/braid/pkg/attachment"
 )
 
 // holder is an attachment by which a node may use a namespace.
@@ -55,7 +56,7 @@ func (a *Attacher) holders(ctx context.Context, va *storagev1.VolumeAttachment, 
 	}
 	for _, ps := range sets.Items {
 		other := new(storagev1.VolumeAttachment)
-		err := a.Get(ctx, types.NamespacedName{Name: attachmentName(ps.Spec.VolumeHandle, ps.Spec.NodeName)}, other)
+		err := a.Get(ctx, types.NamespacedName{Name: attachment.Name(ps.Spec.VolumeHandle, ps.Spec.NodeName)}, other)
 		if client.IgnoreNotFound(err) != nil {
 			return nil, err
 		}

@@ -1,8 +1,6 @@
 package controller
 
 import (
-	"crypto/sha256"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -10,14 +8,9 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 
 	"github.com/braid-csi/braid/pkg/api/v1alpha1"
+	"github.com/braid-csi/braid/pkg/attachment"
 	"github.com/braid-csi/braid/pkg/driver"
 )
-
-// attachmentName is the name by which Kubernetes knows the attachment of a
-// volume to a node (getAttachmentName in pkg/volume/csi/csi_attacher.go).
-func attachmentName(handle, node string) string {
-	return fmt.Sprintf("csi-%x", sha256.Sum256([]byte(handle+driver.Name+node)))
-}
 
 // volumeName is the name of the attachment's PersistentVolume, empty if it has
 // none.
@@ -36,7 +29,7 @@ func pathSetOf(va *storagev1.VolumeAttachment, ps *v1alpha1.NVMePathSet) bool {
 		return false
 	}
 	pv := volumeName(va)
-	return va.Name == attachmentName(ps.Spec.VolumeHandle, ps.Spec.NodeName) || pv != "" && pv == ps.Spec.PersistentVolumeName
+	return va.Name == attachment.Name(ps.Spec.VolumeHandle, ps.Spec.NodeName) || pv != "" && pv == ps.Spec.PersistentVolumeName
 }
 
 // namespaceKey identifies an NVMe namespace in the cluster.
@@ -56,7 +49,7 @@ func namespaceOf(pv *corev1.PersistentVolume) (string, error) {
 
 // ours tells whether the PersistentVolume is one of this driver's.
 func ours(pv *corev1.PersistentVolume) bool {
-	return pv.Spec.CSI != nil && pv.Spec.CSI.Driver == driver.Name
+	return pv.Spec.CSI != nil && pv.Spec.CSI.Driver == attachment.Driver
 }
 
 // shared tells whether several nodes may use the volume at once.

@@ -19,7 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/braid-csi/braid/pkg/api/v1alpha1"
-	"github.com/braid-csi/braid/pkg/driver"
+	"github.com/braid-csi/braid/pkg/attachment"
 )
 
 const (
@@ -147,7 +147,7 @@ func volume(name, namespaceUUID string, modes ...corev1.PersistentVolumeAccessMo
 			AccessModes: modes,
 			ClaimRef:    &corev1.ObjectReference{Namespace: "shop", Name: name + "-claim", UID: "uid-1"},
 			PersistentVolumeSource: corev1.PersistentVolumeSource{CSI: &corev1.CSIPersistentVolumeSource{
-				Driver: driver.Name, VolumeHandle: "handle-" + name,
+				Driver: attachment.Driver, VolumeHandle: "handle-" + name,
 				VolumeAttributes: map[string]string{"subsystemNQN": nqn, "namespaceUUID": namespaceUUID, "addresses": "192.0.2.1:4420"},
 			}},
 		},
@@ -160,12 +160,12 @@ func attaching(pv, node string) *storagev1.VolumeAttachment {
 	return &storagev1.VolumeAttachment{
 		ObjectMeta: metav1.ObjectMeta{Name: nameOf(pv, node)},
 		Spec: storagev1.VolumeAttachmentSpec{
-			Attacher: driver.Name, NodeName: node, Source: storagev1.VolumeAttachmentSource{PersistentVolumeName: &pv},
+			Attacher: attachment.Driver, NodeName: node, Source: storagev1.VolumeAttachmentSource{PersistentVolumeName: &pv},
 		},
 	}
 }
 
-func nameOf(pv, node string) string { return attachmentName("handle-"+pv, node) }
+func nameOf(pv, node string) string { return attachment.Name("handle-"+pv, node) }
 
 // staged is the node's path set for the volume.
 func staged(pv, node string) *v1alpha1.NVMePathSet {

@@ -17,7 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/braid-csi/braid/pkg/api/v1alpha1"
-	"github.com/braid-csi/braid/pkg/driver"
+	"github.com/braid-csi/braid/pkg/attachment"
 )
 
 // nodeField is a path set's node, for the API server, which has a field
@@ -60,7 +60,7 @@ var indexes = []struct {
 
 func attachmentIndex(o client.Object, value func(*storagev1.VolumeAttachment) string) []string {
 	va := o.(*storagev1.VolumeAttachment)
-	if va.Spec.Attacher != driver.Name {
+	if va.Spec.Attacher != attachment.Driver {
 		return nil
 	}
 	return []string{value(va)}
@@ -93,7 +93,7 @@ func (a *Attacher) SetupWithManager(ctx context.Context, m ctrl.Manager) error {
 
 func attachedByUs(o client.Object) bool {
 	va, ok := o.(*storagev1.VolumeAttachment)
-	return ok && va.Spec.Attacher == driver.Name
+	return ok && va.Spec.Attacher == attachment.Driver
 }
 
 // deletions lets through that an object is gone.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/container-storage-interface/spec/lib/go/csi"
 
+	"github.com/braid-csi/braid/pkg/attachment"
 	"github.com/braid-csi/braid/pkg/health"
 	"github.com/braid-csi/braid/pkg/multipath"
 	"github.com/braid-csi/braid/pkg/volume"
@@ -14,7 +15,7 @@ import (
 
 // Name is the driver's name, as CSIDriver objects and PersistentVolumes have
 // it.
-const Name = "csi.braid.dev"
+const Name = attachment.Driver
 
 // maxNodeID is the longest node_id, in bytes (CSI 1.13, NodeGetInfo).
 const maxNodeID = 256
