@@ -71,7 +71,7 @@ kubernetes-programs: testbed
 
 .PHONY: lab
 lab: kubernetes-programs bin/helm
-	@bin/braid-image -platforms linux/amd64 -version $(VERSION) -name localhost/braid -o bin/image
+	@bin/braid-image -platforms linux/amd64 -version '$(VERSION)' -name localhost/braid -o bin/image
 
 bin/helm: hack/helm/go.mod hack/helm/go.sum
 	@echo "building Helm, once: about 2 minutes"
@@ -79,7 +79,7 @@ bin/helm: hack/helm/go.mod hack/helm/go.sum
 
 .PHONY: image
 image: testbed ## The container image: make image PLATFORMS=linux/amd64,linux/arm64 [PUSH=REPOSITORY:TAG]
-	bin/braid-image -platforms $(PLATFORMS) -version $(VERSION) -o bin/image $(if $(PUSH),-push $(PUSH))
+	bin/braid-image -platforms '$(PLATFORMS)' -version '$(VERSION)' -o bin/image $(if $(PUSH),-push '$(PUSH)')
 
 .PHONY: build
 build: ## Build the programs into bin/

@@ -11,11 +11,14 @@ import (
 	"github.com/braid-csi/braid/hack/image"
 )
 
-// compile builds every program of Braid into dir. Nothing of where and when is
-// in them; of what, the version is.
+// own are Braid's programs that a cluster runs.
+var own = []string{"./cmd/braid-node", "./cmd/braid-controller"}
+
+// compile builds Braid's programs into dir. Nothing of where and when is in
+// them; of what, the version is.
 func compile(ctx context.Context, source, dir, arch, version string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false",
-		"-ldflags", "-s -w -X main.version="+version, "-o", dir+"/", "./cmd/...")
+	args := []string{"build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -X main.version=" + version, "-o", dir + "/"}
+	cmd := exec.CommandContext(ctx, "go", append(args, own...)...)
 	cmd.Dir = source
 	// The oldest processor of each kind, whatever this machine prefers.
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOOS=linux", "GOARCH="+arch, "GOAMD64=v1", "GOARM64=v8.0")

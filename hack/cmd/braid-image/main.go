@@ -7,7 +7,7 @@
 //
 // The folder then has a tarball for each platform (ctr images import, docker
 // load) and all of them as an OCI layout. The same sources and packages give
-// the same bytes.
+// the same bytes; the packages stay those of the first time until -update.
 //
 // The image has no entrypoint: it has two programs, and which one runs, and
 // what braid-node may then do to a machine, is for the pod to say.

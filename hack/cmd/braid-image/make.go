@@ -77,12 +77,12 @@ func (o options) build(ctx context.Context, source string, store cache.Store, pl
 	if err := compile(ctx, source, dir, arch, o.version); err != nil {
 		return nil, err
 	}
-	own, err := ownFiles(ctx, source, dir)
+	files, err := ownFiles(ctx, source, dir)
 	if err != nil {
 		return nil, err
 	}
 	return image.Build(image.Spec{
-		Name: o.tag(), Platform: platform, Labels: labels, Created: o.created, Base: base, Files: own,
+		Name: o.tag(), Platform: platform, Labels: labels, Created: o.created, Base: base, Files: files,
 	})
 }
 

@@ -21,12 +21,16 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 )
 
+// program prints the version that the linker gives it.
+const program = "package main\n\nvar version string\n\nfunc main() { println(version) }\n"
+
 // tiny is as much of Braid's source tree as braid-image looks at.
 var tiny = map[string]string{
-	"go.mod":                 "module braid.example/tiny\n\ngo 1.26\n",
-	"LICENSE":                "Do with it what you want.\n",
-	"cmd/braid-node/main.go": "package main\n\nvar version string\n\nfunc main() { println(version) }\n",
-	"hack/kubernetes/go.mod": "module braid.example/tiny/hack/kubernetes\n",
+	"go.mod":                       "module braid.example/tiny\n\ngo 1.26\n",
+	"LICENSE":                      "Do with it what you want.\n",
+	"cmd/braid-node/main.go":       program,
+	"cmd/braid-controller/main.go": program,
+	"hack/kubernetes/go.mod":       "module braid.example/tiny/hack/kubernetes\n",
 }
 
 // TestMake makes an image from a tiny source tree twice, into two folders and a
@@ -76,7 +80,7 @@ func checkTarball(t *testing.T, file string) {
 	checkConfig(t, img)
 	names := filesOf(t, img)
 	for _, want := range []string{
-		"usr/bin/braid-node", "usr/bin/mount", "usr/sbin/mkfs.ext4",
+		"usr/bin/braid-node", "usr/bin/braid-controller", "usr/bin/mount", "usr/sbin/mkfs.ext4",
 		"usr/share/doc/braid/LICENSE", "usr/share/doc/braid/modules",
 	} {
 		if !slices.Contains(names, want) {

@@ -18,7 +18,7 @@ import (
 type options struct {
 	platforms []string // linux/ARCH
 	version   string
-	name      name.Repository
+	name      string // without a tag
 	out       string
 	push      string // empty: nowhere
 	update    bool
@@ -33,7 +33,7 @@ func parse(args []string) (options, error) {
 	f := flag.NewFlagSet("braid-image", flag.ContinueOnError)
 	platforms := f.String("platforms", "linux/amd64,linux/arm64", "`list` of platforms, comma-separated")
 	f.StringVar(&o.version, "version", "devel", "`version` of Braid; also the image's tag")
-	repository := f.String("name", defaultName, "the image's `name`, without a tag")
+	f.StringVar(&o.name, "name", defaultName, "the image's `name`, without a tag")
 	f.StringVar(&o.out, "o", "bin/image", "`folder` for the image")
 	f.StringVar(&o.push, "push", "", "push to `registry/repository:tag` too")
 	f.BoolVar(&o.update, "update", false, "fetch Debian's packages anew, with their security updates")
@@ -47,7 +47,7 @@ func parse(args []string) (options, error) {
 	if o.platforms, err = parsePlatforms(*platforms); err != nil {
 		return o, fmt.Errorf("-platforms: %w", err)
 	}
-	if o.name, err = name.NewRepository(*repository); err != nil {
+	if _, err = name.NewRepository(o.name); err != nil {
 		return o, fmt.Errorf("-name: %w", err)
 	}
 	if _, err := name.NewTag(o.tag(), name.StrictValidation); err != nil {
@@ -70,7 +70,7 @@ func parse(args []string) (options, error) {
 // tag is the image's name with its tag. A version may have build metadata
 // (semver.org, 10), after a + that a tag must not have.
 func (o options) tag() string {
-	return o.name.Name() + ":" + strings.ReplaceAll(o.version, "+", "-")
+	return o.name + ":" + strings.ReplaceAll(o.version, "+", "-")
 }
 
 func parsePlatforms(s string) ([]string, error) {
