@@ -42,9 +42,9 @@ func (s *story) attach(ctx context.Context) error {
 // countersExist fails on a kernel without counters, where most of what follows
 // would be zeros that mean nothing.
 func countersExist() error {
-	_, err := nvmehost.Read(uuid)
-	if errors.Is(err, nvmehost.ErrNoCounters) {
-		return fmt.Errorf("this kernel counts no failovers, Linux 7.2 or newer is needed: %w", err)
+	has, err := nvmehost.Kernel()
+	if err == nil && !has.Counters {
+		err = fmt.Errorf("Linux %s counts no failovers, 7.2 or newer is needed: %w", has.Release, nvmehost.ErrNoCounters)
 	}
 	return err
 }
