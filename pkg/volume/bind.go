@@ -46,13 +46,7 @@ func (v *Volumes) bind(source string, want Mount) error {
 	if err != nil {
 		return err
 	}
-	options := []string{"bind"}
-	if want.ReadOnly {
-		options = append(options, "ro")
-	}
-	// mount-utils binds and then remounts to set the mode, so the mount may
-	// be there although it failed.
-	err = v.sys.Mounter.Mount(source, want.Path, "", options)
+	err = v.sys.Bind(source, want.Path, want.ReadOnly)
 	if err == nil {
 		err = v.confirm(want)
 	}
