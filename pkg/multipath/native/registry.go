@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/braid-csi/braid/pkg/durable"
 	"github.com/braid-csi/braid/pkg/multipath"
 )
 
@@ -33,13 +32,17 @@ func (r registry) owner(name, epoch string) (string, error) {
 	return multipath.Owner, nil
 }
 
-// claim signs a controller as Braid's.
+// claim signs a controller as Braid's. The files are written in place: /run
+// does not outlive the boot, and whoever dies here leaves no file but these.
+// One that is empty or missing signs nothing, and the epoch comes first, so a
+// claim that was cut short is none.
 func (r registry) claim(name, epoch string) error {
 	if err := os.MkdirAll(filepath.Join(r.dir, name), 0o755); err != nil {
 		return err
 	}
 	for _, f := range []struct{ name, value string }{{epochFile, epoch}, {"owner", multipath.Owner}} {
-		if err := durable.WriteFile(filepath.Join(r.dir, name, f.name), []byte(f.value+"\n"), 0o644); err != nil {
+		path := filepath.Join(r.dir, name, f.name)
+		if err := os.WriteFile(path, []byte(f.value+"\n"), 0o644); err != nil {
 			return err
 		}
 	}
