@@ -32,7 +32,7 @@ type System struct {
 // systemd scopes: neither ext4 nor xfs has a daemon that would have to outlive
 // this process.
 func Linux() System {
-	return System{
+	return withFaultpoints(System{
 		Mounter:      mount.NewWithoutSystemd(""),
 		Exec:         exec.New(),
 		MountInfo:    "/proc/self/mountinfo",
@@ -40,7 +40,7 @@ func Linux() System {
 		DeviceNumber: deviceNumber,
 		Bind:         bindMount,
 		Statfs:       unix.Statfs,
-	}
+	})
 }
 
 // bindMount makes a bind mount. mount(8) binds first and makes it read-only

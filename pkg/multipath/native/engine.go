@@ -12,6 +12,7 @@ import (
 
 	"k8s.io/klog/v2"
 
+	"github.com/braid-csi/braid/pkg/faultpoint"
 	"github.com/braid-csi/braid/pkg/multipath"
 	"github.com/braid-csi/braid/pkg/nvme"
 )
@@ -94,6 +95,7 @@ func (e *Engine) Prepare(ctx context.Context) error {
 	_, tcp := os.Stat(filepath.Join(e.attr.root, "module", "nvme_tcp"))
 	_, fabrics := os.Stat(e.fabrics)
 	if tcp != nil || fabrics != nil {
+		faultpoint.Before("load", "nvme-tcp")
 		// A failure is not fatal where the transport is built in.
 		if out, err := exec.CommandContext(ctx, "modprobe", "nvme-tcp").CombinedOutput(); err != nil && fabrics != nil {
 			return fmt.Errorf("%w: kernel module nvme-tcp: %w: %s", multipath.ErrUnsupported, err, out)
