@@ -49,6 +49,9 @@ type Engine struct {
 	child    []string
 	clock    func() time.Time
 
+	deletions deletions
+	looking   looking
+
 	hostMu sync.Mutex // guards host, which the first Connect decides
 	host   Host
 }
