@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/braid-csi/braid v0.0.0-00010101000000-000000000000
 	github.com/container-storage-interface/spec v1.13.0
+	github.com/google/go-cmp v0.7.0
 	github.com/google/go-containerregistry v0.22.1
 	github.com/vishvananda/netlink v1.3.1
 	github.com/vishvananda/netns v0.0.5
