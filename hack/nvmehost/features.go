@@ -20,6 +20,13 @@ type Features struct {
 	QueueDepth bool
 }
 
+func (f Features) String() string {
+	if f.Counters {
+		return "Linux " + f.Release + ", which counts failovers"
+	}
+	return "Linux " + f.Release + ", which does not count: Unsupported"
+}
+
 // The releases with which features came.
 var (
 	countersSince   = kernel.Release{Major: 7, Minor: 2}
