@@ -37,6 +37,7 @@ type fakeNode struct {
 	answer map[nvme.TransportID]func(context.Context) error
 	busy   map[string]bool // heads that somebody has mounted
 	counts map[string]nvme.Counters
+	source nvme.CounterSource
 	// generation numbers lives: of controllers, and of the heads while there
 	// is any controller.
 	generation, headLife int
@@ -51,7 +52,7 @@ func newFakeNode(namespaces ...nvme.NamespaceID) *fakeNode {
 	return &fakeNode{
 		namespaces: namespaces, policy: nvme.IOPolicyNUMA,
 		answer: map[nvme.TransportID]func(context.Context) error{},
-		busy:   map[string]bool{}, counts: map[string]nvme.Counters{},
+		busy:   map[string]bool{}, counts: map[string]nvme.Counters{}, source: nvme.SourceKernelAttribute,
 	}
 }
 
@@ -82,7 +83,7 @@ func (f *fakeNode) Observe(context.Context) (*Observation, error) {
 			name := fmt.Sprintf("nvme0c%sn%d", c.Name[len("nvme"):], i+1)
 			h.Paths = append(h.Paths, HeadPath{
 				Name: name, Controller: c.Name, ANAState: nvme.ANAOptimized, Epoch: c.Epoch + name,
-				Counters: f.counts[name], Source: nvme.SourceKernelAttribute, Exact: true,
+				Counters: f.counts[name], Source: f.source, Exact: true,
 			})
 		}
 		s.Heads = append(s.Heads, h)
