@@ -15,7 +15,7 @@ func Before(step, object string) {
 	if err != nil {
 		return
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	fmt.Fprintf(conn, "%s %s\n", step, object)
 	_, _ = io.Copy(io.Discard, conn) // ends when the listener is done with the step
 }

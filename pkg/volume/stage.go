@@ -75,10 +75,21 @@ func (v *Volumes) formatAndMount(logger klog.Logger, dev Device, path string, fs
 	if err != nil {
 		return err
 	}
+	unfinished := false
+	if content == XFS && fs.Type == XFS {
+		if unfinished, err = unfinishedXFS(dev.Path); err != nil {
+			return err
+		}
+	}
 	run := v.sys.Exec
 	switch {
-	case content == "" && fs.ReadOnly:
+	case (content == "" || unfinished) && fs.ReadOnly:
 		return fmt.Errorf("%w: %s", ErrEmptyReadOnly, dev.Path)
+	case unfinished:
+		logger.Info("Formatting a device again on which mkfs.xfs was interrupted", "device", dev.Path, "devNum", dev.DevNum)
+		if err := discardUnfinishedXFS(dev.Path); err != nil {
+			return err
+		}
 	case content == "":
 		logger.Info("Formatting an empty device", "device", dev.Path, "devNum", dev.DevNum, "fsType", fs.Type)
 	case content != fs.Type:
