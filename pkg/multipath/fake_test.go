@@ -38,6 +38,7 @@ type fakeNode struct {
 	busy   map[string]bool // heads that somebody has mounted
 	counts map[string]nvme.Counters
 	source nvme.CounterSource
+	sweeps int
 	// generation numbers lives: of controllers, and of the heads while there
 	// is any controller.
 	generation, headLife int
@@ -99,6 +100,13 @@ func (f *fakeNode) Hints(ctx context.Context, _ func()) error {
 
 func (f *fakeNode) BootID() string                { return testBoot }
 func (f *fakeNode) Prepare(context.Context) error { return nil }
+
+func (f *fakeNode) Sweep() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.sweeps++
+	return nil
+}
 
 func (f *fakeNode) Ready(Head) error {
 	if time.Now().Before(f.nodeFrom) {

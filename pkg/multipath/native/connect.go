@@ -120,8 +120,11 @@ func (e *Engine) Disconnect(ctx context.Context, c multipath.Controller) error {
 	if err := e.awaitGone(ctx, c); err != nil {
 		return err
 	}
-	return errors.Join(e.registry.forget(c.Name, c.Epoch), e.registry.sweep(e.exists))
+	return errors.Join(e.registry.forget(c.Name, c.Epoch), e.Sweep())
 }
+
+// Sweep removes Braid's entries of controllers that are gone.
+func (e *Engine) Sweep() error { return e.registry.sweep(e.exists) }
 
 // exists tells whether there is a controller of that name, in doubt that there
 // is.
