@@ -33,7 +33,7 @@ func TestKernels(t *testing.T) {
 	for _, name := range kernels {
 		t.Run(name, func(t *testing.T) {
 			r, err := machine{
-				kernel: name, binary: binary, timeout: kernelTimeout,
+				kernel: name, binary: binary, timeout: kernelTimeout, log: t.Logf,
 				artifacts: artifacts(t, "kernels", name),
 			}.run(t.Context(), cmp.Or(os.Getenv("BRAID_SCENARIOS"), "."), everyStep)
 			reports[name] = r

@@ -6,7 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"io"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -37,8 +37,9 @@ type machine struct {
 	add []string
 	// artifacts is a folder for what the scenarios leave; empty for none.
 	artifacts string
-	env       []string
 	timeout   time.Duration
+	// log is told of each scenario that has ended; nil: nobody is.
+	log func(format string, args ...any)
 }
 
 // run boots the machine, runs scenarios and returns how each ended. An error
@@ -56,11 +57,22 @@ func (m machine) run(ctx context.Context, scenarios, except string) (report, err
 		args = append(args, "-test.skip", except)
 	}
 	cmd := exec.CommandContext(ctx, bin+"/braid-vm", args...)
-	cmd.Env = append(os.Environ(), m.env...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	r := readReport(out)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return report{}, err
+	}
+	if err := cmd.Start(); err != nil {
+		return report{}, err
+	}
+	r, readErr := readReport(out, func(e end) {
+		if m.log != nil {
+			m.log("%s: %s %s after %s", m.kernel, e.result, e.name, e.took)
+		}
+	})
+	_, _ = io.Copy(io.Discard, out) // what follows an error: the guest must not wait for a reader
+	err = errors.Join(cmd.Wait(), readErr)
 	var exit *exec.ExitError
 	switch {
 	case errors.As(err, &exit) && exit.ExitCode() == 1: // a scenario failed, and the report says which
@@ -68,7 +80,7 @@ func (m machine) run(ctx context.Context, scenarios, except string) (report, err
 		return r, fmt.Errorf("machine with kernel %s: %w: %s", m.kernel, err, stderr.String())
 	}
 	if len(r.ends) == 0 {
-		return r, fmt.Errorf("machine with kernel %s: no scenario ran: %s", m.kernel, out)
+		return r, fmt.Errorf("machine with kernel %s: no scenario ran: %s", m.kernel, stderr.String())
 	}
 	return r, nil
 }
@@ -95,9 +107,9 @@ var (
 )
 
 // readReport reads the output of a test binary that was told to be verbose.
-func readReport(out []byte) (r report) {
+func readReport(out io.Reader, done func(end)) (r report, err error) {
 	var output strings.Builder
-	lines := bufio.NewScanner(bytes.NewReader(out))
+	lines := bufio.NewScanner(out)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		line := lines.Text()
@@ -109,8 +121,10 @@ func readReport(out []byte) (r report) {
 		}
 		output.WriteString(line + "\n")
 		if m := ended.FindStringSubmatch(line); m != nil {
-			r.ends = append(r.ends, end{name: m[2], result: m[1], took: m[3], output: output.String()})
+			e := end{name: m[2], result: m[1], took: m[3], output: output.String()}
+			r.ends = append(r.ends, e)
+			done(e)
 		}
 	}
-	return r
+	return r, lines.Err()
 }

@@ -24,16 +24,27 @@ func TestReadReport(t *testing.T) {
 		{"TestGood", "PASS", "1.20s", "=== RUN   TestGood\n    good_test.go:1: fine\n--- PASS: TestGood (1.20s)\n"},
 		{"TestBad", "FAIL", "3.00s", "=== RUN   TestBad\n=== RUN   TestBad/part\n    bad_test.go:7: broken\n--- FAIL: TestBad (3.00s)\n"},
 	}}
-	got := readReport([]byte(printed))
+	var told []string
+	got, err := readReport(strings.NewReader(printed), func(e end) { told = append(told, e.name) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"TestGood", "TestBad"}, told); diff != "" {
+		t.Errorf("told while it ran (-want +got):\n%s", diff)
+	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(report{}, end{})); diff != "" {
 		t.Errorf("report (-want +got):\n%s", diff)
 	}
 }
 
 func TestTable(t *testing.T) {
+	old, err := readReport(strings.NewReader(printed), func(end) {})
+	if err != nil {
+		t.Fatal(err)
+	}
 	got := table([]string{"newest", "6.1"}, map[string]report{
 		"newest": {about: "Linux 7.2.13, which counts failovers", ends: []end{{name: "TestGood", result: "PASS", took: "1.00s"}}},
-		"6.1":    readReport([]byte(printed)),
+		"6.1":    old,
 	})
 	want := strings.TrimPrefix(`
 newest is Linux 7.2.13, which counts failovers
