@@ -46,8 +46,12 @@ func PathOf(report admin.Volume, addr netip.AddrPort) (admin.Path, error) {
 
 // Counts wants every count of braid-node's since the last reset to be the
 // kernel's. That holds as long as nothing but braid-node set a counter and no
-// path was made anew.
+// path was made anew. Of a kernel that does not count braid-node must say so,
+// and nothing else.
 func Counts(v View) error {
+	if !v.Reading.Counted {
+		return uncounted(v.Report)
+	}
 	var errs []error
 	differ := func(what string, have ledger.Tallies, names map[nvme.Counter]string, want map[string]uint64, value func(ledger.Tally) uint64) {
 		for c, name := range names {
@@ -73,6 +77,21 @@ func Counts(v View) error {
 		differ("path "+addr.String(), p.Counts, pathCounters, way.Counts, sinceReset)
 		// Volumes share controllers, so nobody ever resets those.
 		differ("controller of "+addr.String(), p.ControllerCounts, controllerCounters, way.ControllerCounts, raw)
+	}
+	return errors.Join(errs...)
+}
+
+// uncounted wants a report to say that nothing is counted, rather than zeros.
+func uncounted(report admin.Volume) error {
+	var errs []error
+	if len(report.Head) > 0 {
+		errs = append(errs, fmt.Errorf("head: braid-node counts %v, the kernel does not", report.Head))
+	}
+	for _, p := range report.Paths {
+		if p.CounterSource != nvme.SourceUnsupported || len(p.Counts)+len(p.ControllerCounts) > 0 {
+			errs = append(errs, fmt.Errorf("path %s: braid-node has %v and %v from %s, the kernel does not count",
+				p.Address.Address(), p.Counts, p.ControllerCounts, p.CounterSource))
+		}
 	}
 	return errors.Join(errs...)
 }

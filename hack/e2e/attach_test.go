@@ -9,7 +9,9 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/braid-csi/braid/hack/check"
+	"github.com/braid-csi/braid/hack/node"
 	"github.com/braid-csi/braid/hack/rig"
+	"github.com/braid-csi/braid/pkg/nvme"
 )
 
 // TestAttachTwoPaths goes through a volume's life on a node, with each call
@@ -33,6 +35,7 @@ func TestAttachTwoPaths(t *testing.T) {
 				must(t, s.node.Publish(s.ctx, v))
 			}
 			s.waitUsable(v, 2)
+			s.spread(v)
 			again := v
 			again.Target += "-2"
 			wantCode(t, s.node.Publish(s.ctx, again), codes.FailedPrecondition, "target_path")
@@ -57,6 +60,21 @@ func TestAttachTwoPaths(t *testing.T) {
 			}
 			s.ledgerLeft()
 		})
+	}
+}
+
+// spread wants both paths to be used: kernels are not asked for more than they
+// have.
+func (s *scene) spread(v node.Volume) {
+	s.t.Helper()
+	want := nvme.IOPolicyRoundRobin
+	if s.kernel.QueueDepth {
+		want = nvme.IOPolicyQueueDepth
+	}
+	report, err := s.node.Paths(s.ctx, v)
+	must(s.t, err)
+	if report.IOPolicy != want {
+		s.t.Errorf("I/O policy %s, want %s", report.IOPolicy, want)
 	}
 }
 

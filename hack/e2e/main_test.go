@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/braid-csi/braid/hack/guest"
+	"github.com/braid-csi/braid/hack/nvmehost"
 )
 
 // TestMain keeps scenarios off the machine they are built on: they load
@@ -23,6 +24,12 @@ func TestMain(m *testing.M) {
 		fmt.Println("e2e: nothing was tested, this is not a guest: make e2e")
 		os.Exit(0)
 	}
+	has, err := nvmehost.Kernel()
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	fmt.Println("e2e:", has)
 	os.Exit(m.Run())
 }
 

@@ -40,6 +40,8 @@ type scene struct {
 	ctx  context.Context
 	rig  *rig.Rig
 	node *node.Node
+	// kernel is what there is to be found on this one.
+	kernel nvmehost.Features
 	// dir is the CO's, stateDir braid-node's.
 	dir, stateDir string
 	volumes       []node.Volume
@@ -49,6 +51,12 @@ type scene struct {
 // newScene builds a scene with a namespace of each kind. Namespaces get the
 // UUIDs uuid(0), uuid(1), ...
 func newScene(t *testing.T, namespaces ...rig.Namespace) *scene {
+	t.Helper()
+	return newSceneWith(t, node.Config{ClearAfter: clearAfter}, namespaces...)
+}
+
+// newSceneWith does it for a braid-node that is run in another way.
+func newSceneWith(t *testing.T, cfg node.Config, namespaces ...rig.Namespace) *scene {
 	t.Helper()
 	name := strings.ToLower(strings.NewReplacer("/", "-", " ", "-").Replace(strings.TrimPrefix(t.Name(), "Test")))
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
@@ -60,11 +68,14 @@ func newScene(t *testing.T, namespaces ...rig.Namespace) *scene {
 	// A ledger of an earlier run (-count) would count on.
 	must(t, os.RemoveAll(s.stateDir))
 	var err error
+	s.kernel, err = nvmehost.Kernel()
+	must(t, err)
 	s.rig, err = rig.New(rig.Config{NQN: "nqn.2026-11.test.braid:" + name, Paths: 2, Namespaces: namespaces})
 	must(t, err)
 	cleanup(t, s.rig.Close)
 	t.Cleanup(s.sweep)
-	s.node, err = node.Start(ctx, node.Config{StateDir: s.stateDir, ClearAfter: clearAfter})
+	cfg.StateDir = s.stateDir
+	s.node, err = node.Start(ctx, cfg)
 	must(t, err)
 	return s
 }

@@ -40,6 +40,16 @@ type Config struct {
 	// Zeroed are attributes of sysfs that braid-node, and nobody else, reads
 	// as 0: what a kernel would look like that does not count.
 	Zeroed []string
+	// Faultpoints runs the braid-node that stops before each side effect.
+	Faultpoints bool
+}
+
+// binary is the program that is run.
+func (c Config) binary() string {
+	if c.Faultpoints {
+		return FaultpointsBinary
+	}
+	return Binary
 }
 
 // Node is a braid-node that was started. One at a time may run.
@@ -88,7 +98,7 @@ func (n *Node) Start(ctx context.Context) error {
 func (n *Node) command() *exec.Cmd {
 	args := []string{"serve", "-state-dir", n.StateDir, "-clear-after", n.ClearAfter.String(), "-node-id", "guest", "-v=2"}
 	if len(n.Zeroed) == 0 {
-		return exec.Command(Binary, args...)
+		return exec.Command(n.binary(), args...)
 	}
 	// A mount namespace of its own, in which the attributes are another file.
 	script := []string{"set -e", "mount --make-rprivate /sys", "echo 0 > /run/zero"}
@@ -96,7 +106,7 @@ func (n *Node) command() *exec.Cmd {
 		script = append(script, "mount --bind /run/zero "+file)
 	}
 	script = append(script, `exec "$@"`)
-	cmd := exec.Command("sh", append([]string{"-c", strings.Join(script, "\n"), "sh", Binary}, args...)...)
+	cmd := exec.Command("sh", append([]string{"-c", strings.Join(script, "\n"), "sh", n.binary()}, args...)...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
 	return cmd
 }

@@ -9,7 +9,10 @@ import (
 
 // Reading is what sysfs says of a namespace's head and paths at one moment.
 type Reading struct {
-	Head       Head
+	Head Head
+	// Counted tells whether the kernel counts at all; without that there are
+	// no counts, which is not the same as zeros.
+	Counted    bool
 	HeadCounts map[string]uint64
 	Ways       map[netip.AddrPort]Way
 }
@@ -33,8 +36,12 @@ func Read(uuid string) (Reading, error) {
 	if h.name == "" {
 		return Reading{}, fmt.Errorf("no head has the namespace %s", uuid)
 	}
-	r := Reading{Head: h, Ways: map[netip.AddrPort]Way{}}
-	if r.HeadCounts, err = counts(h.Counter, Requeues, Failures); err != nil {
+	has, err := Kernel()
+	if err != nil {
+		return Reading{}, err
+	}
+	r := Reading{Head: h, Counted: has.Counters, Ways: map[netip.AddrPort]Way{}}
+	if r.HeadCounts, err = has.counts(h.Counter, Requeues, Failures); err != nil {
 		return Reading{}, err
 	}
 	paths, err := h.Paths()
@@ -42,7 +49,7 @@ func Read(uuid string) (Reading, error) {
 		return Reading{}, err
 	}
 	for _, p := range paths {
-		w, addr, err := readWay(p)
+		w, addr, err := readWay(p, has)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -54,7 +61,7 @@ func Read(uuid string) (Reading, error) {
 	return r, nil
 }
 
-func readWay(p Path) (w Way, addr netip.AddrPort, err error) {
+func readWay(p Path, has Features) (w Way, addr netip.AddrPort, err error) {
 	w = Way{Path: p, Controller: p.Controller}
 	if addr, err = p.Controller.Addr(); err != nil {
 		return w, addr, err
@@ -65,14 +72,18 @@ func readWay(p Path) (w Way, addr netip.AddrPort, err error) {
 	if w.ANAState, err = p.ANAState(); err != nil {
 		return w, addr, err
 	}
-	if w.Counts, err = counts(p.Counter, Failovers, Retries, Errors); err != nil {
+	if w.Counts, err = has.counts(p.Counter, Failovers, Retries, Errors); err != nil {
 		return w, addr, err
 	}
-	w.ControllerCounts, err = counts(p.Controller.Counter, Resets, Reconnects, Errors)
+	w.ControllerCounts, err = has.counts(p.Controller.Counter, Resets, Reconnects, Errors)
 	return w, addr, err
 }
 
-func counts(read func(string) (uint64, error), names ...string) (map[string]uint64, error) {
+// counts reads counters, or none if the kernel has none.
+func (f Features) counts(read func(string) (uint64, error), names ...string) (map[string]uint64, error) {
+	if !f.Counters {
+		return nil, nil
+	}
 	all := map[string]uint64{}
 	for _, name := range names {
 		n, err := read(name)

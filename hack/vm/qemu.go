@@ -39,7 +39,7 @@ func boot(ctx context.Context, cfg Config, initrd *os.File, to sinks) error {
 		"-smp", fmt.Sprint(cfg.CPUs), "-m", fmt.Sprint(cfg.Memory),
 		"-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
 		"-kernel", cfg.Kernel.Image(), "-initrd", fmt.Sprintf("/proc/self/fd/%d", firstFD),
-		"-append", commandLine,
+		"-append", commandLine+clockRate(),
 		"-device", "virtio-serial-pci",
 	)
 	cmd.ExtraFiles = []*os.File{initrd}

@@ -16,4 +16,14 @@
 //
 // Handlers return plain errors; one interceptor turns them into gRPC codes
 // (errors.go).
+//
+// # Design note, 2026-11-22: devices that hang
+//
+// A device without a path answers nothing and fails nothing, for as long as its
+// options say. So each call has an end of its own, a little before the one that
+// its caller sets (intercept.go): the answer names what is not done yet, and
+// reaches somebody. What hangs is left behind, goes on when a path is back, and
+// is joined or refused by the calls that come meanwhile, never repeated beside
+// it. Calls that need no device read memory and the mount table, and answer as
+// ever.
 package driver

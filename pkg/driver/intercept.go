@@ -29,7 +29,29 @@ var changes = map[string]bool{
 
 // interceptors are what every call goes through.
 func interceptors(logger klog.Logger) grpc.ServerOption {
-	return grpc.ChainUnaryInterceptor(observe(logger), recoverPanic)
+	return grpc.ChainUnaryInterceptor(observe(logger), answerInTime, recoverPanic)
+}
+
+const (
+	// callTimeout bounds a call whose caller would wait for longer, or for
+	// ever. kubelet waits for two minutes.
+	callTimeout = 100 * time.Second
+	// mostHaste is the most by which a call ends before its caller's deadline.
+	mostHaste = 5 * time.Second
+)
+
+// answerInTime ends a call's context a little before its caller stops waiting.
+// Who waits for a device that hangs can then say what it could not do; all that
+// the caller knows by itself is that time is up.
+func answerInTime(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+	limit := callTimeout
+	if deadline, ok := ctx.Deadline(); ok {
+		left := time.Until(deadline)
+		limit = min(limit, left-min(left/10, mostHaste))
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return handle(ctx, req)
 }
 
 // observe gives each call a logger, logs how it ended and turns its error into

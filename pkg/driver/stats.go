@@ -14,7 +14,7 @@ import (
 
 // statsTimeout bounds how long a hung mount keeps kubelet waiting, which asks
 // for one volume after another.
-const statsTimeout = 10 * time.Second
+const statsTimeout = 2 * time.Second
 
 // NodeGetVolumeStats tells how full a volume is. It takes no lock: it changes
 // nothing and must not be turned away by a call that hangs.

@@ -47,7 +47,10 @@ func (d *Driver) unstage(ctx context.Context, id, path string) error {
 		}
 	}
 	if err := d.Volumes.Unstage(ctx, path); err != nil {
-		return err
+		return fmt.Errorf("the volume is not unmounted: %w", err)
 	}
-	return d.Paths.Release(ctx, id, staged.DevNum)
+	if err := d.Paths.Release(ctx, id, staged.DevNum); err != nil {
+		return fmt.Errorf("the volume is unmounted, but its paths are not disconnected: %w", err)
+	}
+	return nil
 }

@@ -14,6 +14,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/braid-csi/braid/pkg/faultpoint"
 )
 
 // tempPrefix marks the files of an unfinished write, for RemoveTemps to find.
@@ -40,6 +42,7 @@ var onDisk = steps{(*os.File).Write, (*os.File).Sync, os.Rename, syncDir}
 
 func (s steps) writeFile(path string, data []byte, perm fs.FileMode) error {
 	dir := filepath.Dir(path)
+	faultpoint.Before("write beside", path)
 	f, err := os.CreateTemp(dir, tempPrefix+"*")
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
@@ -47,9 +50,11 @@ func (s steps) writeFile(path string, data []byte, perm fs.FileMode) error {
 	if err := errors.Join(s.fill(f, data, perm), f.Close()); err != nil {
 		return fmt.Errorf("write %s: %w", path, errors.Join(err, os.Remove(f.Name())))
 	}
+	faultpoint.Before("replace", path)
 	if err := s.rename(f.Name(), path); err != nil {
 		return fmt.Errorf("write %s: %w", path, errors.Join(err, os.Remove(f.Name())))
 	}
+	faultpoint.Before("sync directory of", path)
 	return s.syncDir(dir)
 }
 
@@ -66,6 +71,7 @@ func (s steps) fill(f *os.File, data []byte, perm fs.FileMode) error {
 // RemoveFile removes the file at path for good: it does not come back after a
 // power cut. A file that is not there is no error.
 func RemoveFile(path string) error {
+	faultpoint.Before("remove", path)
 	switch err := os.Remove(path); {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil

@@ -37,6 +37,8 @@ type fakeNode struct {
 	answer map[nvme.TransportID]func(context.Context) error
 	busy   map[string]bool // heads that somebody has mounted
 	counts map[string]nvme.Counters
+	source nvme.CounterSource
+	sweeps int
 	// generation numbers lives: of controllers, and of the heads while there
 	// is any controller.
 	generation, headLife int
@@ -53,7 +55,7 @@ func newFakeNode(namespaces ...nvme.NamespaceID) *fakeNode {
 	return &fakeNode{
 		namespaces: namespaces, policy: nvme.IOPolicyNUMA,
 		answer: map[nvme.TransportID]func(context.Context) error{},
-		busy:   map[string]bool{}, counts: map[string]nvme.Counters{},
+		busy:   map[string]bool{}, counts: map[string]nvme.Counters{}, source: nvme.SourceKernelAttribute,
 	}
 }
 
@@ -84,7 +86,7 @@ func (f *fakeNode) Observe(context.Context) (*Observation, error) {
 			name := fmt.Sprintf("nvme0c%sn%d", c.Name[len("nvme"):], i+1)
 			h.Paths = append(h.Paths, HeadPath{
 				Name: name, Controller: c.Name, ANAState: nvme.ANAOptimized, Epoch: c.Epoch + name,
-				Counters: f.counts[name], Source: nvme.SourceKernelAttribute, Exact: true,
+				Counters: f.counts[name], Source: f.source, Exact: true,
 			})
 		}
 		s.Heads = append(s.Heads, h)
@@ -100,6 +102,13 @@ func (f *fakeNode) Hints(ctx context.Context, _ func()) error {
 
 func (f *fakeNode) BootID() string                { return testBoot }
 func (f *fakeNode) Prepare(context.Context) error { return nil }
+
+func (f *fakeNode) Sweep() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.sweeps++
+	return nil
+}
 
 func (f *fakeNode) Ready(Head) error {
 	if time.Now().Before(f.nodeFrom) {

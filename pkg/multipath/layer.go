@@ -39,6 +39,8 @@ type connector interface {
 	Connect(context.Context, nvme.NQN, nvme.TransportID, ConnectOptions) (string, error)
 	// Disconnect takes a controller down and waits until it is gone.
 	Disconnect(context.Context, Controller) error
+	// Sweep removes the signatures on controllers that are gone.
+	Sweep() error
 	// Ready tells whether the head's device node can be opened.
 	Ready(Head) error
 	// InUse returns the name of the first of the heads that anybody has

@@ -68,6 +68,7 @@ func TestRestart(t *testing.T) {
 					synctest.Wait()
 				})
 				tc.crash(openLayer(t.Context(), t, node, dir), node)
+				node.sweeps = 0
 				run(func(_ context.Context, l *Layer) {
 					sleep(time.Second)
 					if diff := cmp.Diff(tc.connected, node.connected()); diff != "" {
@@ -75,6 +76,11 @@ func TestRestart(t *testing.T) {
 					}
 					if got := len(l.Snapshot().PathSets); got != tc.sets {
 						t.Errorf("%d path sets, want %d", got, tc.sets)
+					}
+					node.mu.Lock()
+					defer node.mu.Unlock()
+					if node.sweeps == 0 {
+						t.Error("signatures on controllers that are gone were not looked for")
 					}
 				})
 			})

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"k8s.io/klog/v2"
+
 	"github.com/braid-csi/braid/pkg/nvme"
 )
 
@@ -88,7 +90,9 @@ func (l *Layer) release(ctx context.Context, volumeID string, nqn nvme.NQN, head
 		return err
 	}
 	if err := l.markReleasing(volumeID); err != nil {
-		return err
+		// A full disk must not keep a volume on the node. Should Braid die before
+		// the end, its next run connects the volume anew until it is asked again.
+		klog.FromContext(ctx).Error(err, "Releasing a volume without a note of it", "volumeID", volumeID)
 	}
 	s, err := l.settle(ctx, nqn, l.cancelAttempts(nqn))
 	if err != nil {
@@ -119,10 +123,10 @@ func (l *Layer) markReleasing(volumeID string) error {
 	}
 	marked := *v
 	marked.releasing = true
+	l.volumes[volumeID] = &marked
 	if err := l.store.save(&marked); err != nil {
 		return fmt.Errorf("record volume: %w", err)
 	}
-	l.volumes[volumeID] = &marked
 	return nil
 }
 

@@ -4,15 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/braid-csi/braid/pkg/multipath/ledger"
+	"github.com/braid-csi/braid/pkg/nvme"
 )
 
 // Reset zeroes the counters of a volume's head and paths, in the kernel and
 // in the ledger's count since the last reset, and records who asked for it,
-// why, when and what stood there before; the time is its own. Lifetime totals stay. Controllers'
-// counters are shared with other volumes: they are re-based in the ledger and
-// not written.
+// why, when and what stood there before; the time is its own. Lifetime totals
+// stay. Controllers' counters are shared with other volumes: they are re-based
+// in the ledger and not written. Where nothing counts there is nothing to
+// reset: ErrUnsupported.
 //
 // The look lock is held throughout, so that no sample falls between intent,
 // write and record. Should Braid die in between, the ledger finds out at the
@@ -40,6 +43,9 @@ func (l *Layer) Reset(ctx context.Context, volumeID string, req ledger.ResetRequ
 	if head == nil {
 		return ledger.Reset{}, fmt.Errorf("%w: volume %s has no device whose counters could be reset", ErrConflict, volumeID)
 	}
+	if !counted(head) {
+		return ledger.Reset{}, fmt.Errorf("%w: nothing counts the failovers of volume %s", ErrUnsupported, volumeID)
+	}
 	key := volumeKey(v)
 	req.At = l.now().UTC()
 	id, err := l.ledger.BeginReset(ctx, key, req)
@@ -64,6 +70,11 @@ func (l *Layer) Reset(ctx context.Context, volumeID string, req ledger.ResetRequ
 // ResetOf returns the recorded reset that a request of that name led to, also
 // of a volume that has left the node since.
 func (l *Layer) ResetOf(request string) (ledger.Reset, bool) { return l.ledger.ResetOf(request) }
+
+// counted tells whether anything counts on one of the head's paths.
+func counted(h *Head) bool {
+	return slices.ContainsFunc(h.Paths, func(p HeadPath) bool { return p.Source != nvme.SourceUnsupported })
+}
 
 // Resets returns the recorded resets of a volume, oldest first.
 func (l *Layer) Resets(volumeID string) ([]ledger.Reset, error) {

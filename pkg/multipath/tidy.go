@@ -63,7 +63,9 @@ func (l *Layer) tidy(ctx context.Context) {
 }
 
 func (l *Layer) tidyOnce(ctx context.Context) error {
-	var errs []error
+	// Braid may have died after a controller had, and the kernel gives some up
+	// by itself.
+	errs := []error{l.engine.Sweep()}
 	volumes, _ := l.state()
 	for _, v := range volumes {
 		if v.releasing {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+
+	"github.com/braid-csi/braid/pkg/faultpoint"
 )
 
 // Publish shows what is staged at a second path, which it creates: a
@@ -25,6 +27,7 @@ func (v *Volumes) Unpublish(ctx context.Context, target string) error {
 		if err := v.unmountAll(target); err != nil {
 			return err
 		}
+		faultpoint.Before("remove", target)
 		if err := os.Remove(target); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -42,17 +45,12 @@ func (v *Volumes) bind(source string, want Mount) error {
 	case ok:
 		return have.Matches(want)
 	}
+	faultpoint.Before("make", want.Path)
 	created, err := createMountPoint(want.Path, want.Raw())
 	if err != nil {
 		return err
 	}
-	options := []string{"bind"}
-	if want.ReadOnly {
-		options = append(options, "ro")
-	}
-	// mount-utils binds and then remounts to set the mode, so the mount may
-	// be there although it failed.
-	err = v.sys.Mounter.Mount(source, want.Path, "", options)
+	err = v.sys.Bind(source, want.Path, want.ReadOnly)
 	if err == nil {
 		err = v.confirm(want)
 	}
@@ -137,6 +135,7 @@ func removeFile(path string) error {
 	case !info.Mode().IsRegular() || info.Size() != 0:
 		return fmt.Errorf("%w: %s is not the empty file that was made there", ErrOccupied, path)
 	}
+	faultpoint.Before("remove", path)
 	return os.Remove(path)
 }
 

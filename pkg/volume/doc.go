@@ -15,5 +15,6 @@
 // else is started for the same path (ErrBusy).
 //
 // Data is sacred: a device is formatted only if its ends can be read and blkid
-// finds nothing on it, and nothing is ever removed recursively.
+// finds nothing on it, or nothing but an xfs whose mkfs was interrupted; and
+// nothing is ever removed recursively.
 package volume

@@ -71,22 +71,9 @@ func (v *Volumes) formatAndMount(logger klog.Logger, dev Device, path string, fs
 	if err := v.check(dev); err != nil {
 		return err
 	}
-	content, err := v.content(dev.Path)
+	run, err := v.formatter(logger, dev, fs)
 	if err != nil {
 		return err
-	}
-	run := v.sys.Exec
-	switch {
-	case content == "" && fs.ReadOnly:
-		return fmt.Errorf("%w: %s", ErrEmptyReadOnly, dev.Path)
-	case content == "":
-		logger.Info("Formatting an empty device", "device", dev.Path, "devNum", dev.DevNum, "fsType", fs.Type)
-	case content != fs.Type:
-		return fmt.Errorf("%w: %s holds %s, %s was asked for", ErrForeignContent, dev.Path, content, fs.Type)
-	default:
-		// mount-utils asks blkid again, and a device that cannot be read
-		// this time must not look empty.
-		run = noFormat{run}
 	}
 	err = mount.NewSafeFormatAndMount(v.sys.Mounter, run).FormatAndMountSensitiveWithFormatOptions(
 		dev.Path, path, fs.Type, fs.mountOptions(), nil, v.formatOptions(fs.Type))
@@ -95,6 +82,37 @@ func (v *Volumes) formatAndMount(logger klog.Logger, dev Device, path string, fs
 		return fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
 	return err
+}
+
+// formatter decides whether a device is formatted, and returns what runs
+// programs: mkfs too only if the device is empty.
+func (v *Volumes) formatter(logger klog.Logger, dev Device, fs FileSystem) (exec.Interface, error) {
+	content, err := v.content(dev.Path)
+	if err != nil {
+		return nil, err
+	}
+	unfinished := false
+	if content == XFS && fs.Type == XFS {
+		if unfinished, err = unfinishedXFS(dev.Path); err != nil {
+			return nil, err
+		}
+	}
+	logger = logger.WithValues("device", dev.Path, "devNum", dev.DevNum, "fsType", fs.Type)
+	switch {
+	case (content == "" || unfinished) && fs.ReadOnly:
+		return nil, fmt.Errorf("%w: %s", ErrEmptyReadOnly, dev.Path)
+	case unfinished:
+		logger.Info("Formatting a device again on which mkfs was interrupted")
+		return v.sys.Exec, discardUnfinishedXFS(dev.Path)
+	case content == "":
+		logger.Info("Formatting an empty device")
+		return v.sys.Exec, nil
+	case content != fs.Type:
+		return nil, fmt.Errorf("%w: %s holds %s, %s was asked for", ErrForeignContent, dev.Path, content, fs.Type)
+	}
+	// mount-utils asks blkid again, and a device that cannot be read this time
+	// must not look empty.
+	return noFormat{v.sys.Exec}, nil
 }
 
 // noFormat runs commands, but no mkfs.

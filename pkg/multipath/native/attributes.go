@@ -9,6 +9,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/braid-csi/braid/pkg/faultpoint"
 )
 
 // errGone says that a kernel object vanished while it was being read, which
@@ -122,6 +124,7 @@ func readError(path string, err error) error {
 // write sets an attribute that the kernel answers at once.
 func (a *attributes) write(value string, elem ...string) error {
 	path := filepath.Join(append([]string{a.root}, elem...)...)
+	faultpoint.Before("write", path)
 	fd, err := unix.Open(path, unix.O_WRONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return readError(path, err)

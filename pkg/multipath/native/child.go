@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/braid-csi/braid/pkg/faultpoint"
 )
 
 // job is one write that may block for long, made by a process of its own. It
@@ -79,6 +81,7 @@ func (j job) connect() (string, error) {
 		return "", err
 	}
 	defer f.Close()
+	faultpoint.Before("write", j.Fabrics)
 	if _, err := f.WriteString(j.Connect); err != nil {
 		return "", errors.Unwrap(err) // without the path: the caller names what it connected
 	}
@@ -139,6 +142,7 @@ func (j job) delete() error {
 		return err
 	}
 	defer unix.Close(fd)
+	faultpoint.Before("delete", j.Delete)
 	if _, err := unix.Write(fd, []byte("1")); err != nil && err != unix.ENODEV {
 		return err
 	}

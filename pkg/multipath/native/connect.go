@@ -110,27 +110,21 @@ func explain(err error) error {
 // Disconnect takes one controller down and waits until it is gone from sysfs.
 // If ctx ends first the kernel goes on with it.
 func (e *Engine) Disconnect(ctx context.Context, c multipath.Controller) error {
-	inode, err := inodeOf(c.Epoch)
+	d, err := e.delete(c)
 	if err != nil {
 		return err
 	}
-	done, err := e.start(job{Delete: c.Name, Inode: inode})
-	if err != nil {
+	if err := d.wait(ctx, c.Name); err != nil {
 		return err
-	}
-	select {
-	case r := <-done:
-		if err := r.err(); err != nil {
-			return fmt.Errorf("delete %s: %w", c.Name, err)
-		}
-	case <-ctx.Done():
-		return fmt.Errorf("delete %s: the kernel is still waiting for it: %w", c.Name, context.Cause(ctx))
 	}
 	if err := e.awaitGone(ctx, c); err != nil {
 		return err
 	}
-	return errors.Join(e.registry.forget(c.Name, c.Epoch), e.registry.sweep(e.exists))
+	return errors.Join(e.registry.forget(c.Name, c.Epoch), e.Sweep())
 }
+
+// Sweep removes Braid's entries of controllers that are gone.
+func (e *Engine) Sweep() error { return e.registry.sweep(e.exists) }
 
 // exists tells whether there is a controller of that name, in doubt that there
 // is.

@@ -12,6 +12,7 @@ import (
 
 	"k8s.io/klog/v2"
 
+	"github.com/braid-csi/braid/pkg/faultpoint"
 	"github.com/braid-csi/braid/pkg/multipath"
 	"github.com/braid-csi/braid/pkg/nvme"
 )
@@ -48,6 +49,9 @@ type Engine struct {
 	bootID   string
 	child    []string
 	clock    func() time.Time
+
+	deletions deletions
+	looking   looking
 
 	hostMu sync.Mutex // guards host, which the first Connect decides
 	host   Host
@@ -95,6 +99,7 @@ func (e *Engine) Prepare(ctx context.Context) error {
 	_, tcp := os.Stat(filepath.Join(e.attr.root, "module", "nvme_tcp"))
 	_, fabrics := os.Stat(e.fabrics)
 	if tcp != nil || fabrics != nil {
+		faultpoint.Before("load", "nvme-tcp")
 		// A failure is not fatal where the transport is built in.
 		if out, err := exec.CommandContext(ctx, "modprobe", "nvme-tcp").CombinedOutput(); err != nil && fabrics != nil {
 			return fmt.Errorf("%w: kernel module nvme-tcp: %w: %s", multipath.ErrUnsupported, err, out)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/moby/sys/mountinfo"
@@ -35,6 +37,10 @@ func (e *Engine) InUse(ctx context.Context, heads ...multipath.Head) (string, er
 	if len(heads) == 0 {
 		return "", nil
 	}
+	ended, err := e.looking.begin(heads)
+	if err != nil {
+		return "", err
+	}
 	ctx, cancel := context.WithTimeout(ctx, useTimeout)
 	defer cancel()
 	type answer struct {
@@ -43,6 +49,7 @@ func (e *Engine) InUse(ctx context.Context, heads ...multipath.Head) (string, er
 	}
 	answers := make(chan answer, 1)
 	go func() { // may hang with a device
+		defer ended()
 		for _, used := range []func([]multipath.Head) (string, error){e.held, e.claimed, e.bound, e.opened} {
 			if name, err := used(heads); name != "" || err != nil {
 				answers <- answer{name, err}
@@ -57,6 +64,38 @@ func (e *Engine) InUse(ctx context.Context, heads ...multipath.Head) (string, er
 	case <-ctx.Done():
 		return "", fmt.Errorf("whether a device is in use: %w", context.Cause(ctx))
 	}
+}
+
+// looking are the heads whose users are being looked for. A look that hangs
+// with its device is not joined by another: nothing piles up. The zero value is
+// ready.
+type looking struct {
+	mu    sync.Mutex
+	heads map[string]bool
+}
+
+// begin notes that the heads are looked at until ended is called, or says that
+// they are already.
+func (l *looking) begin(heads []multipath.Head) (ended func(), err error) {
+	var names []string
+	for _, h := range heads {
+		names = append(names, h.Name)
+	}
+	key := strings.Join(names, " ")
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.heads[key] {
+		return nil, fmt.Errorf("whether %s is in use: who looked before is still waiting for the device", key)
+	}
+	if l.heads == nil {
+		l.heads = map[string]bool{}
+	}
+	l.heads[key] = true
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		delete(l.heads, key)
+	}, nil
 }
 
 // held finds a device that another device is made of.

@@ -5,7 +5,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/braid-csi/braid/pkg/durable"
+	"github.com/braid-csi/braid/pkg/faultpoint"
 	"github.com/braid-csi/braid/pkg/multipath"
 )
 
@@ -33,13 +33,19 @@ func (r registry) owner(name, epoch string) (string, error) {
 	return multipath.Owner, nil
 }
 
-// claim signs a controller as Braid's.
+// claim signs a controller as Braid's. The files are written in place: /run
+// does not outlive the boot, and whoever dies here leaves no file but these.
+// One that is empty or missing signs nothing, and the epoch comes first, so a
+// claim that was cut short is none.
 func (r registry) claim(name, epoch string) error {
+	faultpoint.Before("make", filepath.Join(r.dir, name))
 	if err := os.MkdirAll(filepath.Join(r.dir, name), 0o755); err != nil {
 		return err
 	}
 	for _, f := range []struct{ name, value string }{{epochFile, epoch}, {"owner", multipath.Owner}} {
-		if err := durable.WriteFile(filepath.Join(r.dir, name, f.name), []byte(f.value+"\n"), 0o644); err != nil {
+		path := filepath.Join(r.dir, name, f.name)
+		faultpoint.Before("write", path)
+		if err := os.WriteFile(path, []byte(f.value+"\n"), 0o644); err != nil {
 			return err
 		}
 	}
@@ -53,6 +59,7 @@ func (r registry) forget(name, epoch string) error {
 	if err != nil || who != multipath.Owner {
 		return err
 	}
+	faultpoint.Before("remove", filepath.Join(r.dir, name))
 	return os.RemoveAll(filepath.Join(r.dir, name))
 }
 
@@ -73,6 +80,7 @@ func (r registry) sweep(exists func(name string) bool) error {
 			errs = append(errs, err)
 			continue
 		}
+		faultpoint.Before("remove", filepath.Join(r.dir, e.Name()))
 		errs = append(errs, os.RemoveAll(filepath.Join(r.dir, e.Name())))
 	}
 	return errors.Join(errs...)

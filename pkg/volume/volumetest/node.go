@@ -69,6 +69,7 @@ func (n *Node) System() volume.System {
 		MountInfo:    filepath.Join(n.dir, "mountinfo"),
 		Sysfs:        filepath.Join(n.dir, "sys"),
 		DeviceNumber: n.deviceNumber,
+		Bind:         n.bind,
 		Statfs:       n.statfs,
 	}
 }
@@ -176,6 +177,14 @@ func (n *Node) Mount(source, target, fsType string, options []string) error {
 	n.mounts = append(n.mounts, e)
 	n.write()
 	return nil
+}
+
+func (n *Node) bind(source, target string, readOnly bool) error {
+	options := []string{"bind"}
+	if readOnly {
+		options = append(options, "ro")
+	}
+	return n.Mount(source, target, "", options)
 }
 
 // MountSensitive is Mount.
