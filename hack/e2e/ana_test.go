@@ -70,7 +70,7 @@ func TestFailoverANAError(t *testing.T) {
 	s.attach(v)
 	w := s.write(v)
 	p := s.reading(v).Ways[s.addr(0)].Path
-	const oftenEnough = 10
+	const oftenEnough = 4
 	flips := 0
 	s.until("a command to fail over for an ANA error", func() (bool, error) {
 		s.setANA(v, 0, nvmet.Inaccessible)
