@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/braid-csi/braid/hack/cluster/cache"
+	"github.com/braid-csi/braid/hack/debian"
 	"github.com/braid-csi/braid/hack/kernel"
 )
 
@@ -83,7 +84,7 @@ func programs(t *testing.T) string {
 	key := newest.Suite + "-" + cache.Key(append(packages, unneeded.String())...)
 	root, err := store.Get(t.Context(), "debian", key, func(ctx context.Context, dir string) error {
 		work := filepath.Join(dir, "work")
-		if err := kernel.Packages(ctx, kernel.Spec{Suite: newest.Suite}, packages, unneeded.MatchString, work, dir); err != nil {
+		if _, err := debian.Packages(ctx, debian.Suite{Name: newest.Suite}, packages, unneeded.MatchString, work, dir); err != nil {
 			return err
 		}
 		return os.RemoveAll(work)
