@@ -34,14 +34,16 @@ test: unit api scenarios story ## Everything: unit tests, API tests, scenarios o
 unit: bin/helm ## Unit tests: no root, no VM
 	$(GO) test ./...
 	$(GO) -C hack test $$($(GO) -C hack list ./... | grep -v -e /e2e -e /machines -e /chart)
+	$(GO) -C hack test ./machines -run 'Report|Table'
 	$(GO) -C hack test -count=1 ./chart
 
 .PHONY: race
 race: ## Unit tests under the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race ./...
 
+# Those that take several machines run for hours: they are asked for by name.
 .PHONY: e2e
-e2e: scenarios machines api kubernetes ## Every scenario, or some: make e2e RUN='FailoverANA|KubernetesStory'
+e2e: scenarios $(if $(filter .,$(RUN)),,machines) api kubernetes ## Every scenario, or some: make e2e RUN='FailoverANA|KubernetesStory'
 
 # run_tests FOLDER,WHAT IT NEEDS,FLAGS: where no test has a name that RUN wants,
 # nothing is built or started.
