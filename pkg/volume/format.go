@@ -70,8 +70,9 @@ var xfsFeatures = []struct{ flag, name, value string }{
 }
 
 // formatOptions returns the options for mkfs; those that make mkfs overwrite a
-// device and reserve no blocks, mount-utils adds.
-func (v *Volumes) formatOptions(fsType string) []string {
+// device and reserve no blocks, mount-utils adds. An xfs gets the UUID ours,
+// unless it is zero.
+func (v *Volumes) formatOptions(fsType string, ours uuid) []string {
 	if fsType != XFS {
 		return slices.Clone(ext4Options)
 	}
@@ -82,6 +83,9 @@ func (v *Volumes) formatOptions(fsType string) []string {
 		if strings.Contains(string(usage), f.name+"=0|1") {
 			options = append(options, f.flag, f.name+"="+f.value)
 		}
+	}
+	if ours != (uuid{}) {
+		options = append(options, "-m", "uuid="+ours.String())
 	}
 	return options
 }

@@ -37,9 +37,18 @@ func disk(t *testing.T, size int64) (*Volumes, Device) {
 	if err := errors.Join(f.Truncate(size), f.Close()); err != nil {
 		t.Fatal(err)
 	}
+	sysfs := t.TempDir()
+	device := filepath.Join(sysfs, "dev/block", dev.DevNum)
+	if err := os.MkdirAll(device, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(device, "wwid"), []byte("uuid.b4a1d000-0000-4000-8000-000000000001\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	return New(System{
 		Mounter:      mount.NewFakeMounter(nil),
 		Exec:         utilexec.New(),
+		Sysfs:        sysfs,
 		DeviceNumber: func(string) (string, error) { return dev.DevNum, nil },
 	}), dev
 }
@@ -146,9 +155,9 @@ func (p printer) Command(string, ...string) utilexec.Cmd {
 
 func TestXFSProfileOfNewerMkfs(t *testing.T) {
 	v := New(System{Exec: printer{utilexec.New(), usageOf616}})
-	got := strings.Join(v.formatOptions(XFS), " ")
+	got := strings.Join(v.formatOptions(XFS, uuid{0xb4, 15: 1}), " ")
 	want := "-K -m crc=1 -m finobt=1 -m reflink=1 -m inobtcount=1 -m bigtime=1 -m rmapbt=0 -m metadir=0" +
-		" -i sparse=1 -i nrext64=0 -i exchange=0 -n parent=0"
+		" -i sparse=1 -i nrext64=0 -i exchange=0 -n parent=0 -m uuid=b4000000-0000-0000-0000-000000000001"
 	if got != want {
 		t.Errorf("options\n%s, want\n%s", got, want)
 	}

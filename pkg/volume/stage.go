@@ -71,12 +71,16 @@ func (v *Volumes) formatAndMount(logger klog.Logger, dev Device, path string, fs
 	if err := v.check(dev); err != nil {
 		return err
 	}
-	run, err := v.formatter(logger, dev, fs)
+	ours, err := v.xfsUUIDFor(dev.DevNum)
+	if err != nil {
+		return err
+	}
+	run, err := v.formatter(logger, dev, fs, ours)
 	if err != nil {
 		return err
 	}
 	err = mount.NewSafeFormatAndMount(v.sys.Mounter, run).FormatAndMountSensitiveWithFormatOptions(
-		dev.Path, path, fs.Type, fs.mountOptions(), nil, v.formatOptions(fs.Type))
+		dev.Path, path, fs.Type, fs.mountOptions(), nil, v.formatOptions(fs.Type, ours))
 	var failed mount.MountError
 	if errors.As(err, &failed) && failed.Type == mount.HasFilesystemErrors {
 		return fmt.Errorf("%w: %w", ErrCorrupt, err)
@@ -85,15 +89,16 @@ func (v *Volumes) formatAndMount(logger klog.Logger, dev Device, path string, fs
 }
 
 // formatter decides whether a device is formatted, and returns what runs
-// programs: mkfs too only if the device is empty.
-func (v *Volumes) formatter(logger klog.Logger, dev Device, fs FileSystem) (exec.Interface, error) {
+// programs: mkfs too only if the device is empty. ours is the UUID by which an
+// xfs that was begun here is known.
+func (v *Volumes) formatter(logger klog.Logger, dev Device, fs FileSystem, ours uuid) (exec.Interface, error) {
 	content, err := v.content(dev.Path)
 	if err != nil {
 		return nil, err
 	}
 	unfinished := false
 	if content == XFS && fs.Type == XFS {
-		if unfinished, err = unfinishedXFS(dev.Path); err != nil {
+		if unfinished, err = unfinishedXFS(dev.Path, ours); err != nil {
 			return nil, err
 		}
 	}
