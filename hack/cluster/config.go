@@ -16,6 +16,7 @@ package cluster
 
 import (
 	"cmp"
+	"runtime"
 	"time"
 )
 
@@ -52,10 +53,7 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	c.NodeName = cmp.Or(c.NodeName, "node1")
 	c.Memory = cmp.Or(c.Memory, 4096)
-	// While a kernel patches its own code, which it does whenever the first pod
-	// has a memory limit, an emulated machine with several processors may die
-	// of it (guest/cpus.go). The control plane is glad of the other one.
-	c.CPUs = cmp.Or(c.CPUs, 1)
+	c.CPUs = cmp.Or(c.CPUs, min(2, runtime.NumCPU()))
 	c.Verbosity = cmp.Or(c.Verbosity, 2)
 	c.StartTimeout = cmp.Or(c.StartTimeout, 5*time.Minute)
 	if c.Progress == nil {

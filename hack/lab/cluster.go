@@ -13,7 +13,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 
-	"github.com/braid-csi/braid/hack/poll"
 	"github.com/braid-csi/braid/hack/rig/remote"
 )
 
@@ -36,7 +35,7 @@ func (l *Lab) NodeKernel(ctx context.Context) (string, error) {
 
 // WaitRegistered waits until the node's kubelet knows Braid as a CSI driver.
 func (l *Lab) WaitRegistered(ctx context.Context) error {
-	return poll.Every(ctx, askAgain, "kubelet to know "+Driver, func() (bool, error) {
+	return until(ctx, "kubelet to know "+Driver, func() (bool, error) {
 		var n storagev1.CSINode
 		if err := l.get(ctx, &n, "csinode", NodeName); err != nil {
 			return false, err
@@ -50,10 +49,8 @@ func (l *Lab) WaitPodReady(ctx context.Context, pod string, timeout time.Duratio
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	var p corev1.Pod
-	err := poll.Every(ctx, askAgain, "pod "+pod+" to be ready", func() (_ bool, err error) {
-		if err = l.get(ctx, &p, "pod", pod); ctx.Err() != nil {
-			return false, nil
-		}
+	err := until(ctx, "pod "+pod+" to be ready", func() (_ bool, err error) {
+		err = l.get(ctx, &p, "pod", pod)
 		return PodReady(p), err
 	})
 	if err == nil {
@@ -100,10 +97,8 @@ func (l *Lab) AttachedTo(ctx context.Context, volume string) ([]string, error) {
 // WaitDetached waits until no VolumeAttachment of a volume is left.
 func (l *Lab) WaitDetached(ctx context.Context, volume string) error {
 	var left []storagev1.VolumeAttachment
-	err := poll.Every(ctx, askAgain, "volume "+volume+" to be detached", func() (_ bool, err error) {
-		if left, err = l.Attachments(ctx, volume); ctx.Err() != nil {
-			return false, nil
-		}
+	err := until(ctx, "volume "+volume+" to be detached", func() (_ bool, err error) {
+		left, err = l.Attachments(ctx, volume)
 		return len(left) == 0, err
 	})
 	for _, a := range left {
@@ -114,13 +109,10 @@ func (l *Lab) WaitDetached(ctx context.Context, volume string) error {
 
 // WaitNoPathSet waits until a volume has no path set on the lab's node.
 func (l *Lab) WaitNoPathSet(ctx context.Context, volume string) error {
-	return poll.Every(ctx, askAgain, "the path set of "+volume+" to go", func() (bool, error) {
+	return until(ctx, "the path set of "+volume+" to go", func() (bool, error) {
 		_, err := l.PathSet(ctx, volume)
-		switch {
-		case errors.Is(err, ErrNoPathSet):
+		if errors.Is(err, ErrNoPathSet) {
 			return true, nil
-		case ctx.Err() != nil:
-			return false, nil
 		}
 		return false, err
 	})
@@ -129,7 +121,7 @@ func (l *Lab) WaitNoPathSet(ctx context.Context, volume string) error {
 // WaitNodeEmpty waits until no trace of any volume is left on the node.
 func (l *Lab) WaitNodeEmpty(ctx context.Context, r *remote.Rig) error {
 	var left string
-	err := poll.Every(ctx, askAgain, "the node to be clean", func() (_ bool, err error) {
+	err := until(ctx, "the node to be clean", func() (_ bool, err error) {
 		left, err = r.LeftOver(ctx, KubeletDir, StateDir)
 		return left == "", err
 	})
@@ -153,7 +145,7 @@ func (l *Lab) RemoveNode(ctx context.Context, node, pod string) error {
 	return errors.Join(err, nodeErr)
 }
 
-// ErrNoNode: the API has no such node.
+// ErrNoNode is for a node that the API does not have.
 var ErrNoNode = errors.New("no such node")
 
 // KubernetesNode is what the API has of a node.

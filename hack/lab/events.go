@@ -7,8 +7,6 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-
-	"github.com/braid-csi/braid/hack/poll"
 )
 
 // Events are those on an object: a path set, a claim, a pod.
@@ -57,10 +55,8 @@ func EventSays(events []corev1.Event, reason, message string) bool {
 // WaitEvent waits until an object has an event with that reason.
 func (l *Lab) WaitEvent(ctx context.Context, kind, name, reason string) ([]corev1.Event, error) {
 	var events []corev1.Event
-	err := poll.Every(ctx, askAgain, fmt.Sprintf("an event %s on %s %s", reason, kind, name), func() (_ bool, err error) {
-		if events, err = l.Events(ctx, kind, name); ctx.Err() != nil {
-			return false, nil
-		}
+	err := until(ctx, fmt.Sprintf("an event %s on %s %s", reason, kind, name), func() (_ bool, err error) {
+		events, err = l.Events(ctx, kind, name)
 		return CountEvents(events, reason) > 0, err
 	})
 	if err != nil {

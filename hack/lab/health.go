@@ -7,8 +7,6 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-
-	"github.com/braid-csi/braid/hack/poll"
 )
 
 // VolumeHealth is what kubelet says of a pod's volume (alpha in Kubernetes 1.37,
@@ -26,10 +24,8 @@ func (l *Lab) VolumeHealth(ctx context.Context, pod string) ([]corev1.VolumeHeal
 // WaitVolumeHealth waits until it is as it should be.
 func (l *Lab) WaitVolumeHealth(ctx context.Context, pod, what string, done func([]corev1.VolumeHealthCondition) bool) ([]corev1.VolumeHealthCondition, error) {
 	var found []corev1.VolumeHealthCondition
-	err := poll.Every(ctx, askAgain, what+" in the status of pod "+pod, func() (_ bool, err error) {
-		if found, err = l.VolumeHealth(ctx, pod); ctx.Err() != nil {
-			return false, nil
-		}
+	err := until(ctx, what+" in the status of pod "+pod, func() (_ bool, err error) {
+		found, err = l.VolumeHealth(ctx, pod)
 		return done(found), err
 	})
 	if err != nil {

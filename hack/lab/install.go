@@ -8,8 +8,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-
-	"github.com/braid-csi/braid/hack/poll"
 )
 
 // The installation: the release and its namespace have Braid's usual names.
@@ -85,14 +83,14 @@ func (l *Lab) NodePod(ctx context.Context) (corev1.Pod, error) {
 	return corev1.Pod{}, ErrNoNodePod
 }
 
-// ErrNoNodePod: braid-node has no pod on the node.
+// ErrNoNodePod is for a node on which braid-node has no pod.
 var ErrNoNodePod = errors.New("braid-node has no pod")
 
 // WaitNodeReady waits until braid-node is ready in another pod or container
 // than before, which may be none.
 func (l *Lab) WaitNodeReady(ctx context.Context, before corev1.Pod) (corev1.Pod, error) {
 	var pod corev1.Pod
-	err := poll.Every(ctx, askAgain, "braid-node to be ready again", func() (_ bool, err error) {
+	err := until(ctx, "braid-node to be ready again", func() (_ bool, err error) {
 		pod, err = l.NodePod(ctx)
 		if errors.Is(err, ErrNoNodePod) {
 			return false, nil

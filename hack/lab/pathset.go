@@ -10,11 +10,10 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/braid-csi/braid/hack/poll"
 	"github.com/braid-csi/braid/pkg/api/v1alpha1"
 )
 
-// ErrNoPathSet: the API has none for the volume.
+// ErrNoPathSet is for a volume for which the API has none.
 var ErrNoPathSet = errors.New("no path set")
 
 // PathSets are those of all nodes.
@@ -45,16 +44,16 @@ func (l *Lab) PathSet(ctx context.Context, volume string) (v1alpha1.NVMePathSet,
 func (l *Lab) WaitPathSet(ctx context.Context, volume, what string, done func(v1alpha1.NVMePathSet) error) (v1alpha1.NVMePathSet, error) {
 	var set v1alpha1.NVMePathSet
 	var missing error
-	err := poll.Every(ctx, askAgain, what, func() (bool, error) {
-		var err error
-		set, err = l.PathSet(ctx, volume)
-		if errors.Is(err, ErrNoPathSet) || ctx.Err() != nil {
-			missing = errors.Join(missing, err)
+	err := until(ctx, what, func() (bool, error) {
+		now, err := l.PathSet(ctx, volume)
+		if errors.Is(err, ErrNoPathSet) {
+			missing = err
 			return false, nil
 		}
 		if err != nil {
 			return false, err
 		}
+		set = now
 		missing = done(set)
 		return missing == nil, nil
 	})

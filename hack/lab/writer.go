@@ -9,14 +9,12 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/braid-csi/braid/hack/cluster"
 	"github.com/braid-csi/braid/hack/image"
 	"github.com/braid-csi/braid/hack/load"
-	"github.com/braid-csi/braid/hack/poll"
 )
 
 const (
@@ -115,7 +113,7 @@ func (w *Writer) GoesOn(ctx context.Context, more uint64) (load.Stats, error) {
 		return from, err
 	}
 	now := from
-	err = poll.Every(ctx, askAgain, fmt.Sprintf("the writer in %s to verify %d blocks more", w.Pod, more), func() (_ bool, err error) {
+	err = until(ctx, fmt.Sprintf("the writer in %s to verify %d blocks more", w.Pod, more), func() (_ bool, err error) {
 		now, err = w.Stats(ctx)
 		return now.Verified >= from.Verified+more, err
 	})
@@ -124,6 +122,3 @@ func (w *Writer) GoesOn(ctx context.Context, more uint64) (load.Stats, error) {
 	}
 	return now, err
 }
-
-// askAgain is the pause between two questions to a cluster.
-const askAgain = 100 * time.Millisecond

@@ -3,6 +3,7 @@ package kubernetes
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,42 +22,47 @@ func TestKubernetesAdmission(t *testing.T) {
 	must(t, s.lab.Apply(s.ctx, remediation(theirs, otherNode, theirs, "admin")))
 
 	const restricted, requester = "braid-node-restriction", "braid-requester"
+	var (
+		// What the agent does: server-side apply, of an object or of its status.
+		apply  = []string{"apply", "--server-side", "--force-conflicts", "--field-manager=stolen"}
+		status = append(slices.Clone(apply), "--subresource=status")
+		create = []string{"create"}
+		remove = []string{"delete"}
+	)
 	for _, tt := range []struct {
 		name     string
 		as       string // a token; empty: the administrator
+		verb     []string
 		manifest string
-		args     []string
 		// denied is the policy that must refuse it; empty: it is allowed.
 		denied string
 	}{
-		{name: "its node's, create", as: agent, manifest: pathSet("ours", lab.NodeName)},
-		{name: "its node's, status", as: agent, args: patchStatus("nvmepathset/ours")},
-		{name: "its node's, delete", as: agent, args: []string{"delete", "nvmepathset/ours"}},
-		{name: "another node's, create", as: agent, manifest: pathSet("forged", otherNode), denied: restricted},
-		{name: "another node's, update", as: agent, args: []string{"label", "nvmepathset/" + theirs, "a=b"}, denied: restricted},
-		{name: "another node's, status", as: agent, args: patchStatus("nvmepathset/" + theirs), denied: restricted},
-		{name: "another node's, delete", as: agent, args: []string{"delete", "nvmepathset/" + theirs}, denied: restricted},
-		{name: "another node's remediation, status", as: agent, args: patchStatus("nvmepathremediation/" + theirs), denied: restricted},
-		{name: "a token bound to no node", as: unbound, manifest: pathSet("unbound", lab.NodeName), denied: restricted},
-		{name: "requested by oneself", manifest: remediation("by-admin", lab.NodeName, set.Name, "admin")},
-		{name: "requested by somebody else", manifest: remediation("by-alice", lab.NodeName, set.Name, "alice"), denied: requester},
+		{name: "its node's, apply", as: agent, verb: apply, manifest: pathSet("ours", lab.NodeName)},
+		{name: "its node's, status", as: agent, verb: status, manifest: statusOf(pathSet("ours", lab.NodeName))},
+		{name: "its node's, delete", as: agent, verb: remove, manifest: pathSet("ours", lab.NodeName)},
+		{name: "another node's, create", as: agent, verb: create, manifest: pathSet("forged", otherNode), denied: restricted},
+		{name: "another node's, update", as: agent, verb: apply, manifest: pathSet(theirs, otherNode), denied: restricted},
+		{name: "another node's, status", as: agent, verb: status, manifest: statusOf(pathSet(theirs, otherNode)), denied: restricted},
+		{name: "another node's, delete", as: agent, verb: remove, manifest: pathSet(theirs, otherNode), denied: restricted},
+		{name: "another node's remediation, status", as: agent, verb: status, manifest: statusOf(remediation(theirs, otherNode, theirs, "admin")), denied: restricted},
+		{name: "with a token bound to no node", as: unbound, verb: create, manifest: pathSet("unbound", lab.NodeName), denied: restricted},
+		{name: "requested by oneself", verb: create, manifest: remediation("by-admin", lab.NodeName, set.Name, "admin")},
+		{name: "requested by somebody else", verb: create, manifest: remediation("by-alice", lab.NodeName, set.Name, "alice"), denied: requester},
 	} {
-		t.Run(tt.name, func(t *testing.T) { s.tries(t, tt.as, tt.manifest, tt.args, tt.denied) })
+		t.Run(tt.name, func(t *testing.T) { s.tries(t, tt.as, tt.verb, tt.manifest, tt.denied) })
 	}
 	_, err := s.lab.Run(s.ctx, "kubectl", "delete", "nvmepathremediation/"+theirs, "nvmepathremediation/by-admin", "nvmepathset/"+theirs)
 	must(t, err)
 	s.end()
 }
 
-// tries applies a manifest, or runs kubectl, and wants it to be refused by a
-// policy, or to be done.
-func (s *scene) tries(t *testing.T, token, manifest string, args []string, denied string) {
+// tries does something with a manifest, and wants it to be refused by a policy,
+// or to be done.
+func (s *scene) tries(t *testing.T, token string, verb []string, manifest, denied string) {
 	t.Helper()
-	if manifest != "" {
-		must(t, s.lab.Write("tried.yaml", manifest))
-		args = []string{"create", "--filename=tried.yaml"}
-	}
-	_, err := s.lab.RunWithToken(s.ctx, token, append([]string{"kubectl"}, args...)...)
+	must(t, s.lab.Write("tried.yaml", manifest))
+	args := append(append([]string{"kubectl"}, verb...), "--filename=tried.yaml")
+	_, err := s.lab.RunWithToken(s.ctx, token, args...)
 	if denied == "" {
 		must(t, err)
 		return
@@ -67,9 +73,8 @@ func (s *scene) tries(t *testing.T, token, manifest string, args []string, denie
 	}
 }
 
-func patchStatus(object string) []string {
-	return []string{"patch", object, "--subresource=status", "--type=merge", "--patch", `{"status":{"conditions":[]}}`}
-}
+// statusOf is a manifest with a status, which says nothing.
+func statusOf(manifest string) string { return manifest + "status: {conditions: []}\n" }
 
 // nodeToken is the one that braid-node on the lab's node has.
 func (s *scene) nodeToken() string {

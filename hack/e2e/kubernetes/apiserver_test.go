@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -60,8 +61,8 @@ func (s *scene) toldOfCut(set v1alpha1.NVMePathSet, cutAt time.Time) error {
 	if p.LastFailoverTime == nil {
 		return errors.New("the path set knows of no failover")
 	}
-	if d := p.LastFailoverTime.Sub(cutAt).Abs(); d > 15*time.Second {
-		s.t.Errorf("the last failover was at %s, the cut at %s", p.LastFailoverTime, cutAt)
+	if p.LastFailoverTime.Sub(cutAt).Abs() > 15*time.Second {
+		return fmt.Errorf("the last failover was at %s, the cut at %s", p.LastFailoverTime, cutAt)
 	}
 	return nil
 }

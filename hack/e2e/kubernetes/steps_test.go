@@ -1,7 +1,6 @@
 package kubernetes
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -62,8 +61,8 @@ func (s *scene) unharmed() {
 	if err != nil {
 		s.t.Errorf("the writer was harmed: %v", err)
 	}
-	s.t.Logf("writer: %d blocks written, %d verified, %d mismatches, longest stall %.2f s",
-		stats.Written, stats.Verified, stats.Mismatches, stats.Stall.Length().Seconds())
+	s.t.Logf("writer: %d blocks written, %d verified, %d mismatches, longest stall %.2f s from %s on",
+		stats.Written, stats.Verified, stats.Mismatches, stats.Stall.Length().Seconds(), stats.Stall.From.Format("15:04:05.0"))
 	if stats.Verified <= stats.Written {
 		s.t.Errorf("%d blocks verified, fewer than the %d written and all places at the end", stats.Verified, stats.Written)
 	}
@@ -180,9 +179,4 @@ func (s *scene) events(set v1alpha1.NVMePathSet, reason string) {
 	s.t.Helper()
 	s.event("NVMePathSet", set.Name, reason)
 	s.event("PersistentVolumeClaim", s.volume.Name, reason)
-}
-
-// context of a request that must not wait for the API server for long.
-func (s *scene) soon() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(s.ctx, 30*time.Second)
 }

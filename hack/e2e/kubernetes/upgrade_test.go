@@ -35,7 +35,8 @@ func TestKubernetesUpgradeUnderIO(t *testing.T) {
 	}
 
 	// No node has the label, so braid-node is nowhere.
-	s.install("node.nodeSelector.away=yes")
+	_, err = s.lab.Install(s.ctx, "node.nodeSelector.away=yes")
+	must(t, err)
 	s.until("braid-node to be away", func() (bool, error) {
 		_, err := s.lab.NodePod(s.ctx)
 		gone := errors.Is(err, lab.ErrNoNodePod)

@@ -137,7 +137,7 @@ func (r *Rig) Restore(ctx context.Context, path int) error {
 	return err
 }
 
-// ErrNoHead: the node has no head of the namespace.
+// ErrNoHead is for a namespace that the node has no head of.
 var ErrNoHead = errors.New("the node has no such namespace")
 
 // Read is what the node's sysfs says of a namespace now.
