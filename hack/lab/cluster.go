@@ -44,6 +44,13 @@ func (l *Lab) WaitRegistered(ctx context.Context) error {
 	})
 }
 
+// Pods are those of a namespace; more are kubectl's flags to choose among them.
+func (l *Lab) Pods(ctx context.Context, namespace string, more ...string) ([]corev1.Pod, error) {
+	var list corev1.PodList
+	err := l.get(ctx, &list, append([]string{"pods", "--namespace=" + namespace}, more...)...)
+	return list.Items, err
+}
+
 // WaitPodReady waits until a pod is ready.
 func (l *Lab) WaitPodReady(ctx context.Context, pod string, timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)

@@ -40,23 +40,28 @@ func (l *Lab) RunWithToken(ctx context.Context, token string, args ...string) (C
 	if token == "" {
 		return l.Run(ctx, args...)
 	}
+	file, err := l.writeKubeconfig("token.kubeconfig", token)
+	if err != nil {
+		return Command{}, err
+	}
+	return l.runAs(ctx, file, args...)
+}
+
+// writeKubeconfig writes one for whoever the token is of.
+func (l *Lab) writeKubeconfig(name, token string) (string, error) {
 	var config map[string]any
 	b, err := os.ReadFile(l.Kubeconfig)
 	if err == nil {
 		err = json.Unmarshal(b, &config) // as package pki writes them
 	}
 	if err != nil {
-		return Command{}, err
+		return "", err
 	}
 	config["users"] = []any{map[string]any{"name": "user", "user": map[string]any{"token": token}}}
 	if b, err = json.Marshal(config); err != nil {
-		return Command{}, err
+		return "", err
 	}
-	file := l.File("token.kubeconfig")
-	if err := os.WriteFile(file, b, 0o600); err != nil {
-		return Command{}, err
-	}
-	return l.runAs(ctx, file, args...)
+	return l.File(name), os.WriteFile(l.File(name), b, 0o600)
 }
 
 func (l *Lab) runAs(ctx context.Context, kubeconfig string, args ...string) (Command, error) {

@@ -69,13 +69,11 @@ func (l *Lab) Uninstall(ctx context.Context) error {
 
 // NodePod is braid-node's on the lab's node; there is none between two.
 func (l *Lab) NodePod(ctx context.Context) (corev1.Pod, error) {
-	var list corev1.PodList
-	err := l.get(ctx, &list, "pods", "--namespace="+SystemNamespace, "--selector=app.kubernetes.io/component=node",
-		"--field-selector=spec.nodeName="+NodeName)
+	pods, err := l.Pods(ctx, SystemNamespace, "--selector=app.kubernetes.io/component=node", "--field-selector=spec.nodeName="+NodeName)
 	if err != nil {
 		return corev1.Pod{}, err
 	}
-	for _, p := range list.Items {
+	for _, p := range pods {
 		if p.DeletionTimestamp == nil {
 			return p, nil
 		}
@@ -122,7 +120,7 @@ func (l *Lab) BraidLogs(ctx context.Context, lines int) string {
 	var b strings.Builder
 	for _, component := range []string{"node", "controller"} {
 		c, err := l.Run(ctx, "kubectl", "logs", "--namespace="+SystemNamespace, "--selector=app.kubernetes.io/component="+component,
-			fmt.Sprintf("--tail=%d", lines), "--prefix")
+			fmt.Sprintf("--tail=%d", lines))
 		fmt.Fprintf(&b, "braid-%s's logs end:\n%s", component, c.Output)
 		if err != nil {
 			fmt.Fprintf(&b, "(%v)\n", err)

@@ -78,7 +78,7 @@ func (r *Rig) build(cfg Config) (err error) {
 		return err
 	}
 	for _, n := range cfg.Namespaces {
-		if err := r.AddNamespace(n); err != nil {
+		if err := r.addNamespace(n); err != nil {
 			return err
 		}
 	}
@@ -95,8 +95,8 @@ func (r *Rig) build(cfg Config) (err error) {
 	return nil
 }
 
-// AddNamespace gives the subsystem one more namespace, with the next NSID.
-func (r *Rig) AddNamespace(n Namespace) error {
+// addNamespace gives the subsystem one more namespace, with the next NSID.
+func (r *Rig) addNamespace(n Namespace) error {
 	nsid := uint32(len(r.devices) + 1)
 	device, err := newDevice(nsid, n)
 	if err != nil {

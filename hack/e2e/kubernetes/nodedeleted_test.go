@@ -36,16 +36,23 @@ func (s *scene) outOfService() {
 	s.signalKubelet("STOP")
 	s.t.Cleanup(func() { _, _ = s.lab.Node.Run(s.ctx, "pkill", "-CONT", "-x", "kubelet") })
 	s.until("the node not to be ready", func() (bool, error) { ready, err := s.nodeReady(); return !ready, err })
-	_, err := s.lab.Run(s.ctx, "kubectl", "delete", "pod", s.pod, "--wait=false")
+	s.deleteAttachment()
+	ctx, cancel := s.waiting()
+	defer cancel()
+	_, err := s.lab.WaitEvent(ctx, "PersistentVolumeClaim", s.volume.Name, "DetachWaiting")
 	must(s.t, err)
 	s.attachedTo(lab.NodeName) // a node that is silent may still write
 
+	_, err = s.lab.Run(s.ctx, "kubectl", "delete", "pod", s.pod, "--wait=false")
+	must(s.t, err)
 	const taint = corev1.TaintNodeOutOfService + "=nodeshutdown:NoExecute"
 	_, err = s.lab.Run(s.ctx, "kubectl", "taint", "node", lab.NodeName, taint)
 	must(s.t, err)
 	s.detached()
 	_, err = s.lab.PathSet(s.ctx, s.volume.Name)
 	must(s.t, err) // still: nobody unstaged the volume
+	_, err = s.lab.WaitEvent(ctx, "PersistentVolumeClaim", s.volume.Name, "DetachForced")
+	must(s.t, err)
 
 	s.signalKubelet("CONT")
 	_, err = s.lab.Run(s.ctx, "kubectl", "taint", "node", lab.NodeName, taint+"-")
@@ -57,6 +64,9 @@ func (s *scene) outOfService() {
 // deleted deletes the Node while the volume is mounted there.
 func (s *scene) deleted() {
 	s.t.Helper()
+	stop, err := s.lab.StartController(s.ctx)
+	must(s.t, err)
+	defer stop()
 	pod, err := s.lab.NodePod(s.ctx)
 	must(s.t, err)
 	_, err = s.lab.Run(s.ctx, "kubectl", "delete", "node", lab.NodeName)
@@ -64,7 +74,14 @@ func (s *scene) deleted() {
 	ctx, cancel := s.waiting()
 	defer cancel()
 	must(s.t, s.lab.WaitNoPathSet(ctx, s.volume.Name))
+	s.deleteAttachment()
 	s.detached()
+	// The pods go after a minute. Before that the node could come back and find
+	// everything as it was.
+	s.until("the pod to be given up", func() (bool, error) {
+		pods, err := s.lab.Pods(s.ctx, lab.Namespace)
+		return len(pods) == 0, err
+	})
 
 	// A kubelet makes its Node when it starts.
 	s.signalKubelet("TERM")
@@ -74,6 +91,14 @@ func (s *scene) deleted() {
 	_, err = s.lab.WaitNodeReady(back, pod)
 	must(s.t, err)
 	s.nothingLeft()
+}
+
+// deleteAttachment wants the volume back from the node, as Kubernetes does by
+// itself after six minutes.
+func (s *scene) deleteAttachment() {
+	s.t.Helper()
+	_, err := s.lab.Run(s.ctx, "kubectl", "delete", "volumeattachment", s.attachedTo(lab.NodeName).Name, "--wait=false")
+	must(s.t, err)
 }
 
 func (s *scene) detached() {

@@ -103,12 +103,6 @@ func (r *Rig) Addr(path int) netip.AddrPort { return r.addrs[path] }
 // Addrs are its addresses on all paths.
 func (r *Rig) Addrs() []netip.AddrPort { return r.addrs }
 
-// AddNamespace gives the subsystem one more namespace.
-func (r *Rig) AddNamespace(ctx context.Context, n rig.Namespace) error {
-	_, err := r.ask(ctx, request{Do: addNamespace, Namespace: &n})
-	return err
-}
-
 // Cut waits until the namespace's path has so many commands in flight, and then
 // makes the target drop it.
 func (r *Rig) Cut(ctx context.Context, path int, uuid string, busy int) (Cut, error) {
@@ -122,18 +116,6 @@ func (r *Rig) Cut(ctx context.Context, path int, uuid string, busy int) (Cut, er
 // Repair undoes Cut.
 func (r *Rig) Repair(ctx context.Context, path int) error {
 	_, err := r.ask(ctx, request{Do: repair, Path: path})
-	return err
-}
-
-// Silence drops all packets of a path, both ways.
-func (r *Rig) Silence(ctx context.Context, path int) error {
-	_, err := r.ask(ctx, request{Do: silence, Path: path})
-	return err
-}
-
-// Restore undoes Silence.
-func (r *Rig) Restore(ctx context.Context, path int) error {
-	_, err := r.ask(ctx, request{Do: restore, Path: path})
 	return err
 }
 

@@ -21,23 +21,19 @@ import (
 
 // What a request can ask for.
 const (
-	build        = "build"
-	addNamespace = "addNamespace"
-	cut          = "cut"
-	repair       = "repair"
-	silence      = "silence"
-	restore      = "restore"
-	read         = "read"
-	capture      = "capture"
-	empty        = "empty"
+	build   = "build"
+	cut     = "cut"
+	repair  = "repair"
+	read    = "read"
+	capture = "capture"
+	empty   = "empty"
 )
 
 // request is one line to braid-rig.
 type request struct {
 	Do string `json:"do"`
-	// Rig is for build, Namespace for addNamespace.
-	Rig       *rig.Config    `json:"rig,omitempty"`
-	Namespace *rig.Namespace `json:"namespace,omitempty"`
+	// Rig is for build.
+	Rig *rig.Config `json:"rig,omitempty"`
 	// Path counts from 0.
 	Path int `json:"path,omitempty"`
 	// UUID is a namespace's.

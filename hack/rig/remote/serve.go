@@ -83,17 +83,11 @@ func (s *server) do(r request) (a answer, err error) {
 		return a, errNoRig
 	}
 	switch r.Do {
-	case addNamespace:
-		return a, s.rig.AddNamespace(*r.Namespace)
 	case cut:
 		a.Cut, err = s.cut(r)
 		return a, err
 	case repair:
 		return a, s.rig.Repair(r.Path)
-	case silence:
-		return a, s.rig.Net.Paths[r.Path].Cut()
-	case restore:
-		return a, s.rig.Net.Paths[r.Path].Restore()
 	}
 	return a, fmt.Errorf("no such request")
 }
