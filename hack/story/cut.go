@@ -19,8 +19,9 @@ const (
 	// healthPeriod is kubelet's volumeStatsAggPeriod: how often it asks for the
 	// health of volumes. By default it is a minute.
 	healthPeriod = 5 * time.Second
-	// longestStall is what a program may notice of a path that is refused.
-	longestStall = 3 * time.Second
+	// longestStall tells a program that was held up from one that hung. It is no
+	// measure: the node is emulated, and its rounds alone are a second long.
+	longestStall = 10 * time.Second
 	// inFlight is how many commands the path carries when it is cut.
 	inFlight = 12
 
