@@ -51,9 +51,15 @@ func surveyOf(set *multipath.PathSet, staging time.Time) survey {
 
 // joining tells that a path has not been up since staging began and that no
 // attempt to connect it is known to have failed. What the ledger knows from
-// an earlier staging is no evidence.
+// an earlier staging is no evidence, nor is a sample of a path that has no ANA
+// state yet: Linux shows a path, and its counters, a moment before it sets the
+// state from the ANA log (nvme_alloc_ns in drivers/nvme/host/core.c); one that
+// was up keeps its last state.
 func joining(p *multipath.Path, staging time.Time) bool {
-	return !staging.IsZero() && p.ConnectError == "" &&
+	if staging.IsZero() || p.ConnectError != "" {
+		return false
+	}
+	return p.ANAState == nvme.ANAUnknown ||
 		!p.Record.LastSample.After(staging) && !p.Record.LastEvent.After(staging)
 }
 

@@ -129,6 +129,12 @@ var timelines = []struct {
 		{1, set(live(1), known(missing(2, ""), -3600, -3600)), nil},
 		{2, whole, nil},
 	}},
+	{"a path that the kernel shows before it has an ANA state", nil, []step{
+		{0, pending, nil},
+		{2, set(live(1), known(path(2, nvme.StateLive, nvme.ANAUnknown), 1, -3600)), nil},
+		{3, set(live(1), known(live(2), 3, -3600)), nil},
+		{4, set(live(1), known(connecting(2), 3, 4)), []string{redundancyLost}},
+	}},
 	{"a path that was up since staging gets no grace", nil, []step{
 		{0, pending, nil},
 		{1, whole, nil},

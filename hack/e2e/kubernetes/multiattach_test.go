@@ -40,6 +40,7 @@ func TestKubernetesMultiAttach(t *testing.T) {
 	must(t, err)
 	s.handsOver()
 	s.attachedWithOrigin(otherNode)
+	s.notedOn(otherNode)
 
 	must(t, s.lab.RemoveNode(s.ctx, otherNode, second))
 	_, err = s.lab.Run(s.ctx, "kubectl", "delete", "pvc/"+s.volume.Name, "pv/"+s.volume.Name)
@@ -66,6 +67,16 @@ func (s *scene) handsOver() {
 	if left != "" {
 		s.t.Errorf("the volume is attached to %s, and this is left on %s:\n%s", otherNode, lab.NodeName, left)
 	}
+}
+
+// notedOn waits until Kubernetes knows itself that the volume is attached: for
+// what it learns after the Node is gone it waits six minutes before detaching.
+func (s *scene) notedOn(node string) {
+	s.t.Helper()
+	s.until("Kubernetes to list the volume on "+node, func() (bool, error) {
+		n, err := s.lab.KubernetesNode(s.ctx, node)
+		return len(n.Status.VolumesAttached) > 0, err
+	})
 }
 
 func (s *scene) attachedTo(want string) storagev1.VolumeAttachment {
