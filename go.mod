@@ -3,6 +3,7 @@ module github.com/braid-csi/braid
 go 1.26.0
 
 require (
+	github.com/cilium/ebpf v0.22.0
 	github.com/container-storage-interface/spec v1.13.0
 	github.com/google/go-cmp v0.7.0
 	github.com/kubernetes-csi/csi-test/v5 v5.6.0

@@ -60,3 +60,13 @@ func (p Path) Inflight() (int, error) {
 	}
 	return reads + writes, nil
 }
+
+// DiskSeq is the sequence number of the path's disk, which no other disk of
+// this boot has.
+func (p Path) DiskSeq() (uint64, error) {
+	s, err := readAttribute(filepath.Join(p.Dir(), "diskseq"))
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseUint(s, 10, 64)
+}

@@ -1,0 +1,46 @@
+// Package bpf counts the requests that fail over from each path, on kernels
+// that do not, and beside those that do (Linux 7.2).
+//
+// The kernel redirects a request in one place, nvme_failover_req. A program of
+// a few dozen instructions, attached there, finds out which path the request
+// was on and adds one to that path's count:
+//
+//	request -> q (request_queue) -> disk (gendisk) -> diskseq
+//	                                                     |
+//	                            counts[diskseq] += 1 <---+   (a hash map)
+//
+// A path's disk has a diskseq that no other disk of the boot has (Linux 5.15),
+// so a count belongs to one life of the path, and outlives it: what failed over
+// while the path was being removed is still there to be read afterwards.
+// Nobody but this package writes the counts.
+//
+// # Where it works
+//
+// The offsets of the three members come from the running kernel's own type
+// information (BTF, /sys/kernel/btf/vmlinux), so there is nothing to compile
+// and no header to match. By fentry the kernel's verifier checks each step
+// against the same types and refuses a program that is wrong. Where fentry is
+// not possible (arm64 before Linux 6.4; a module without BTF) a kprobe does,
+// which reads the same members by address. Both count alike.
+//
+// It takes CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN where nvme_core is a
+// module, and a kernel that is not locked down against it. What is missing is
+// named in the error, which wraps ErrUnsupported.
+//
+// # What may be missed
+//
+// A program is not entered again on a processor that is in it already, and a
+// map can be full. Neither should happen here; both are counted (Missed), and
+// while one of them is not zero the counts are lower bounds.
+//
+// # Design note, 2026-11-22
+//
+// The instructions are written down in Go rather than compiled from C: they are
+// few, they need no toolchain in the build, and a table test shows them. They
+// are under "Dual BSD/GPL", for the kernel lets no other program read its
+// structures. Considered and left out: per-CPU counts (failovers are rare, and
+// an atomic add is exact), an LRU map (it forgets without telling), and the
+// tracepoint nvme_complete_rq (the kernel decides after it whether a request
+// fails over, so that would have to be decided a second time, version by
+// version).
+package bpf
