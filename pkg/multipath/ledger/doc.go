@@ -32,6 +32,13 @@
 //	new source          nothing counts this once, since the new source may have
 //	                    seen what the old one reported already; inexact
 //
+// A sample may bring a witness: a second account of the same events, that of
+// Braid's BPF program beside the kernel's attribute. Then the total is the better
+// of the two, counted from when the witness was first heard: it sees through
+// foreign resets, and through what happens while a path is removed, of which the
+// engine brings it its last words. The first account tells what was before the
+// witness came, and while it was away (witness.go).
+//
 // Linux's reconnect_count may read up to twice its value while a reconnect
 // ends. A fall to no less than half is therefore such a slip and counts
 // nothing, until the counter passes its old value.

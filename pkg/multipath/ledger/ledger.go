@@ -45,7 +45,7 @@ func (l *Ledger) Observe(ctx context.Context, key Key, samples map[string]Sample
 	}
 	for k, s := range samples {
 		if o.Pending != nil {
-			s.Counters = nil
+			s.Counters, s.Witness = nil, nil
 		}
 		r, known := o.Records[k]
 		if !known && !s.counts() && !s.Down {

@@ -32,12 +32,13 @@ func merge(r Record, s Sample, quiet time.Duration) (_ Record, changed bool) {
 // allocates only if something changed.
 func count(r Record, s Sample) (_ Record, changed bool) {
 	l := lifeOf(r, s)
-	tallies, whole := r.Tallies, true
+	tallies, whole, sure := r.Tallies, true, true
 	before, former := r, r.former(s.Epoch)
 	for c, raw := range s.Counters {
 		last, known := r.Tallies[c]
 		next, ok := resume(c, last, raw, lifeOfCounter(l, known), former)
-		whole = whole && ok
+		attested := before.attests(s, c)
+		whole, sure = whole && (ok || attested), sure && (s.Exact || attested)
 		if known && next == last {
 			continue
 		}
@@ -47,13 +48,15 @@ func count(r Record, s Sample) (_ Record, changed bool) {
 		tallies[c] = next
 	}
 	r.Tallies = tallies
-	if !whole || changed && !s.Exact {
+	r, more := hear(before, r, s)
+	changed = changed || more
+	if !whole || changed && !sure {
 		r.LastGap = stamp(s.At)
 	}
 	if l == firstLife {
 		r.CountedSince, r.Exact = stamp(s.At), true
 	}
-	exact := r.Exact && s.Exact && whole
+	exact := r.Exact && sure && whole
 	changed = changed || l != sameLife || exact != r.Exact
 	if l == newEpoch {
 		r.Former = leave(before)
@@ -125,12 +128,20 @@ func lifeOf(r Record, s Sample) life {
 	switch {
 	case len(r.Tallies) == 0:
 		return firstLife
-	case r.Source != s.Source:
+	case first(r.Source) != first(s.Source):
 		return newSource
 	case r.Epoch != s.Epoch:
 		return newEpoch
 	}
 	return sameLife
+}
+
+// first is whose the counters of a source are, leaving out the witness.
+func first(s nvme.CounterSource) nvme.CounterSource {
+	if s == nvme.SourceBoth {
+		return nvme.SourceKernelAttribute
+	}
+	return s
 }
 
 // lifeOfCounter is l, except for a counter that appears beside known ones: it

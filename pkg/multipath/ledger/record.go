@@ -19,13 +19,15 @@ type Sample struct {
 	Counters nvme.Counters
 	// Exact tells whether the source misses nothing while it lives.
 	Exact bool
+	// Witness is a second account of the same events, nil where there is none.
+	Witness *Witness
 	// Down tells that the path stopped being usable since the last sample. A
 	// sample without an epoch or without counters carries only that.
 	Down bool
 }
 
 // counts tells whether the sample has counters to merge.
-func (s Sample) counts() bool { return s.Epoch != "" && len(s.Counters) > 0 }
+func (s Sample) counts() bool { return s.Epoch != "" && (len(s.Counters) > 0 || s.Witness != nil) }
 
 // Tally is one counter as the ledger keeps it.
 type Tally struct {
@@ -56,6 +58,8 @@ type Record struct {
 	// LastGap is the last sample at which something may have been missed;
 	// zero if never.
 	LastGap time.Time `json:"lastGap,omitzero"`
+	// Witness is what the second account said last, nil if there was none.
+	Witness *Attestation `json:"witness,omitempty"`
 	// Former are the epochs before this one, the latest first, for one that
 	// comes back.
 	Former []Former `json:"former,omitempty"`

@@ -8,6 +8,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/braid-csi/braid/pkg/nvme"
 )
 
 const (
@@ -143,20 +145,23 @@ func rebase(r Record, s Sample, at time.Time, quiet time.Duration) Record {
 // fell tells whether some counter reads less than before within one epoch,
 // which proves that it was zeroed, and whether all did that could: one that
 // stays up was not written, or has passed its old value again, and nobody knows
-// by how much.
+// by how much, unless a witness does. Counts of BPF are nobody's to write: there
+// a reset is the baseline alone.
 func fell(r Record, s Sample) (some, all bool) {
 	switch l := lifeOf(r, s); {
 	case !s.counts():
 		return false, false
 	case l != sameLife:
 		return false, l == firstLife
+	case s.Source == nvme.SourceBPF:
+		return false, true
 	}
 	all = true
 	for c, raw := range s.Counters {
 		switch last := r.Tallies[c].Raw; {
 		case raw < last:
 			some = true
-		case last > 0:
+		case last > 0 && !r.attests(s, c):
 			all = false
 		}
 	}
