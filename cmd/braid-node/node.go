@@ -16,6 +16,7 @@ import (
 	"github.com/braid-csi/braid/pkg/multipath"
 	"github.com/braid-csi/braid/pkg/multipath/ledger"
 	"github.com/braid-csi/braid/pkg/multipath/native"
+	"github.com/braid-csi/braid/pkg/multipath/native/bpf"
 	"github.com/braid-csi/braid/pkg/volume"
 )
 
@@ -56,6 +57,9 @@ func newEngine(c config, a *agent.Agent) (*native.Engine, error) {
 		return nil, err
 	}
 	o := native.Options{State: c.stateDir, Child: []string{self, kernelWrite}}
+	if c.bpf {
+		o.Failovers = func() (native.FailoverCounter, error) { return bpf.Attach() }
+	}
 	switch {
 	case c.nodeUID != "":
 		o.NodeUID = func(context.Context) (string, error) { return c.nodeUID, nil }

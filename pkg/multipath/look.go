@@ -123,6 +123,10 @@ func (l *Layer) sample(ctx context.Context, volumes []*staged, obs *Observation)
 		if before != nil {
 			was = before.PathSet(v.ID)
 		}
+		// What ended first: a record goes on to a path's new life.
+		if last := ended(l.ledger.Records(key), obs); len(last) > 0 {
+			errs = append(errs, l.ledger.Observe(ctx, key, last))
+		}
 		errs = append(errs, l.ledger.Observe(ctx, key, samples(v, obs, was)))
 		if key := (ledger.Key{Subsystem: v.SubsystemNQN}); !done[key] {
 			done[key] = true
@@ -134,6 +138,29 @@ func (l *Layer) sample(ctx context.Context, volumes []*staged, obs *Observation)
 
 func volumeKey(v *staged) ledger.Key {
 	return ledger.Key{Subsystem: v.SubsystemNQN, Namespace: v.Namespace}
+}
+
+// ended reads the last words about paths that are gone out of an observation:
+// those that say more than is on record.
+func ended(records map[string]ledger.Record, obs *Observation) map[string]ledger.Sample {
+	out := map[string]ledger.Sample{}
+	for key, r := range records {
+		w := obs.Ended[r.Epoch]
+		if w == nil {
+			continue
+		}
+		s := ledger.Sample{At: obs.At, Epoch: r.Epoch, Source: r.Source, Exact: w.Exact}
+		switch n := w.Counters[nvme.Failovers]; {
+		case r.Source == nvme.SourceBPF && n > r.Tallies[nvme.Failovers].Raw:
+			s.Counters = w.Counters
+		case r.Witness != nil && r.Witness.Epoch == w.Epoch && n > r.Witness.Raw[nvme.Failovers]:
+			s.Witness = w
+		default:
+			continue
+		}
+		out[key] = s
+	}
+	return out
 }
 
 // samples reads a volume's counters out of an observation, with the paths that
@@ -148,6 +175,7 @@ func samples(v *staged, obs *Observation, was *PathSet) map[string]ledger.Sample
 			if p := head.path(w.controller.Name); p != nil {
 				usable = nvme.Usable(w.controller.State, p.ANAState)
 				sample.Epoch, sample.Source, sample.Counters, sample.Exact = p.Epoch, p.Source, p.Counters, p.Exact
+				sample.Witness = p.Witness
 			}
 		}
 		sample.Down = !usable && wasUsable(was, w.key())

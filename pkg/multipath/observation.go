@@ -3,6 +3,7 @@ package multipath
 import (
 	"time"
 
+	"github.com/braid-csi/braid/pkg/multipath/ledger"
 	"github.com/braid-csi/braid/pkg/nvme"
 )
 
@@ -12,6 +13,10 @@ import (
 type Observation struct {
 	At         time.Time
 	Subsystems []Subsystem
+	// Ended has what was counted in lives of paths that are over, by their
+	// epochs, as far as a source remembers them. It is more than was ever seen
+	// while they lasted where requests failed over as the path was removed.
+	Ended map[string]*ledger.Witness
 }
 
 // Subsystem is one NVM subsystem as this host sees it.
@@ -70,6 +75,11 @@ type HeadPath struct {
 	Epoch      string
 	Counters   nvme.Counters
 	Source     nvme.CounterSource
+	// SourceReason is why the source is none better; empty where there is
+	// nothing to say.
+	SourceReason string
+	// Witness is the second account where there is one (SourceBoth).
+	Witness *ledger.Witness
 	// Exact tells whether the source counts every event; the flat attribute
 	// of the patch before Linux 7.2 is not atomic and may count too few.
 	Exact bool

@@ -78,6 +78,9 @@ type Path struct {
 	// Source says where the counts come from; SourceUnsupported where nothing
 	// counts or the path is missing and never was counted.
 	Source nvme.CounterSource
+	// SourceReason is why there is no better source; empty where there is
+	// nothing to say.
+	SourceReason string
 	// Record is what the ledger knows of the path, also while it is missing.
 	Record ledger.Record
 	// ControllerRecord is the same for the path's controller, which other

@@ -32,7 +32,10 @@ type Options struct {
 	NodeUID func(context.Context) (string, error)
 	// Child is the command that calls ChildMain.
 	Child []string
-	Clock func() time.Time
+	// Failovers begins to count failovers beside the kernel's attributes; nil
+	// leaves it to those.
+	Failovers func() (FailoverCounter, error)
+	Clock     func() time.Time
 }
 
 // Engine drives the kernel's native NVMe multipathing. It is safe for
@@ -50,6 +53,7 @@ type Engine struct {
 	child    []string
 	clock    func() time.Time
 
+	failovers failovers
 	deletions deletions
 	looking   looking
 
@@ -81,7 +85,7 @@ func New(o Options) (*Engine, error) {
 		attr: newAttributes(o.SysFS), registry: registry{o.Registry},
 		dev: o.Dev, proc: o.Proc, fabrics: filepath.Join(o.Dev, "nvme-fabrics"), etc: o.Etc,
 		state: o.State, nodeUID: o.NodeUID, bootID: bootID,
-		child: o.Child, clock: o.Clock,
+		child: o.Child, clock: o.Clock, failovers: failovers{attach: o.Failovers},
 	}, nil
 }
 
@@ -89,8 +93,11 @@ func New(o Options) (*Engine, error) {
 // is gone.
 func (e *Engine) BootID() string { return e.bootID }
 
-// Close closes the files that the scans keep open.
-func (e *Engine) Close() { e.attr.close() }
+// Close closes the files that the scans keep open, and stops counting.
+func (e *Engine) Close() {
+	e.attr.close()
+	e.failovers.close()
+}
 
 // Prepare makes sure that the node can connect NVMe/TCP controllers with
 // native multipathing: it loads the module where it is not there, and says

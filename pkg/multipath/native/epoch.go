@@ -3,6 +3,7 @@ package native
 import (
 	"fmt"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -24,7 +25,15 @@ func (e *Engine) diskEpoch(dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return e.bootID + "/disk/" + seq, nil
+	n, err := strconv.ParseUint(seq, 10, 64)
+	if err != nil {
+		return "", fmt.Errorf("%s: diskseq: %w", dir, err)
+	}
+	return diskEpoch(e.bootID, n), nil
+}
+
+func diskEpoch(bootID string, diskseq uint64) string {
+	return fmt.Sprintf("%s/disk/%d", bootID, diskseq)
 }
 
 // controllerEpoch marks one life of a controller by the inode number of its

@@ -67,7 +67,7 @@ func attach(h Hook) (_ *Failovers, err error) {
 	f := &Failovers{hook: h}
 	defer func() {
 		if err != nil {
-			f.Close()
+			_ = f.Close() // the error is that of attaching
 		}
 	}()
 	if err := f.makeMap(); err != nil {

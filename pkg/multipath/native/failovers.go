@@ -1,0 +1,157 @@
+package native
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+
+	"k8s.io/klog/v2"
+
+	"github.com/braid-csi/braid/pkg/multipath"
+	"github.com/braid-csi/braid/pkg/multipath/ledger"
+	"github.com/braid-csi/braid/pkg/nvme"
+)
+
+// FailoverCounter counts failovers in the kernel beside its own attributes, by
+// the diskseq of a path's disk (bpf.Failovers).
+type FailoverCounter interface {
+	// ID names the count: one that begins anew has another, in one boot.
+	ID() uint32
+	Counts() (map[uint64]uint64, error)
+	// Missed is how many are in no count.
+	Missed() (uint64, error)
+	// Forget drops the oldest counts of disks that are not live.
+	Forget(counts map[uint64]uint64, live func(diskseq uint64) bool) error
+	Close() error
+}
+
+// failovers is the engine's use of such a count.
+//
+//	no nvme_core --> attaching --> counting
+//	      ^             |
+//	      |             +--------> unsupported, for good: the reason is logged
+//	  next scan                    once, and shown with the paths
+type failovers struct {
+	attach func() (FailoverCounter, error)
+
+	mu     sync.Mutex // guards what follows
+	count  FailoverCounter
+	tried  bool
+	reason string // why there is no count
+}
+
+// begin attaches the count as soon as there is something to attach it to. It
+// comes before the scan: no path is seen that was not counted from then on.
+func (f *failovers) begin(ctx context.Context, sysfs string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.tried {
+		return
+	}
+	if f.attach == nil {
+		f.tried, f.reason = true, "counting by BPF is switched off"
+		return
+	}
+	if _, err := os.Stat(filepath.Join(sysfs, "module/nvme_core")); err != nil {
+		f.reason = "kernel module nvme_core is not loaded"
+		return
+	}
+	f.tried, f.reason = true, ""
+	var err error
+	if f.count, err = f.attach(); err != nil {
+		f.count, f.reason = nil, err.Error()
+		klog.FromContext(ctx).Info("Failovers are counted where the kernel does it, and only there", "reason", f.reason)
+		return
+	}
+	klog.FromContext(ctx).Info("Counting failovers by BPF", "count", f.count.ID())
+}
+
+// enter adds the counts to what a scan saw. They are read after the attributes,
+// as the ledger wants it of a witness.
+func (f *failovers) enter(obs *multipath.Observation, bootID string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.count == nil {
+		for p := range paths(obs) {
+			if p.Source == nvme.SourceUnsupported {
+				p.SourceReason = f.reason
+			}
+		}
+		return nil
+	}
+	counts, err := f.count.Counts()
+	if err != nil {
+		return err
+	}
+	missed, err := f.count.Missed()
+	if err != nil {
+		return fmt.Errorf("failovers that were missed: %w", err)
+	}
+	epoch := fmt.Sprintf("%s/bpf/%d", bootID, f.count.ID())
+	account := func(n uint64) *ledger.Witness {
+		return &ledger.Witness{Epoch: epoch, Counters: nvme.Counters{nvme.Failovers: n}, Exact: missed == 0}
+	}
+	live := map[uint64]bool{}
+	for p := range paths(obs) {
+		diskseq, err := diskseqOf(p.Epoch)
+		if err != nil {
+			return err
+		}
+		live[diskseq] = true
+		w := account(counts[diskseq])
+		if p.Source == nvme.SourceKernelAttribute {
+			p.Source, p.Witness = nvme.SourceBoth, w
+			continue
+		}
+		p.Source, p.Epoch, p.Counters, p.Exact = nvme.SourceBPF, lifeIn(epoch, diskseq), w.Counters, w.Exact
+	}
+	obs.Ended = map[string]*ledger.Witness{}
+	for diskseq, n := range counts {
+		if !live[diskseq] {
+			w := account(n)
+			obs.Ended[diskEpoch(bootID, diskseq)], obs.Ended[lifeIn(epoch, diskseq)] = w, w
+		}
+	}
+	return f.count.Forget(counts, func(diskseq uint64) bool { return live[diskseq] })
+}
+
+// lifeIn is the epoch of a disk's count in the epoch of all counts.
+func lifeIn(epoch string, diskseq uint64) string { return fmt.Sprintf("%s/disk/%d", epoch, diskseq) }
+
+// diskseqOf takes the diskseq out of a disk's epoch.
+func diskseqOf(epoch string) (uint64, error) {
+	_, number, ok := strings.Cut(epoch, "/disk/")
+	if !ok {
+		return 0, fmt.Errorf("%q is no disk's epoch", epoch)
+	}
+	return strconv.ParseUint(number, 10, 64)
+}
+
+// paths goes over all paths of an observation.
+func paths(obs *multipath.Observation) func(yield func(*multipath.HeadPath) bool) {
+	return func(yield func(*multipath.HeadPath) bool) {
+		for i := range obs.Subsystems {
+			for j := range obs.Subsystems[i].Heads {
+				for k := range obs.Subsystems[i].Heads[j].Paths {
+					if !yield(&obs.Subsystems[i].Heads[j].Paths[k]) {
+						return
+					}
+				}
+			}
+		}
+	}
+}
+
+// close ends the count.
+func (f *failovers) close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.count != nil {
+		_ = f.count.Close() // the kernel ends it with the process at the latest
+		f.count = nil
+	}
+}
