@@ -49,6 +49,7 @@ func TestBadValues(t *testing.T) {
 		{`node.stateDir="braid"`, "/node/stateDir"},
 		{`node.stateDir=""`, "/node/stateDir"},
 		{`node.modulesDir="lib"`, "/node/modulesDir"},
+		{`node.bpf="no"`, "/node/bpf"},
 		{`node.healthPort=0`, "/node/healthPort"},
 		{`node.healthPort=65536`, "/node/healthPort"},
 		{`node.metricsAddress="localhost"`, "/node/metricsAddress"},

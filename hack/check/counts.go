@@ -71,7 +71,7 @@ func Counts(v View) error {
 			errs = append(errs, err)
 			continue
 		}
-		if p.CounterSource != nvme.SourceKernelAttribute {
+		if p.CounterSource != nvme.SourceKernelAttribute && p.CounterSource != nvme.SourceBoth {
 			errs = append(errs, fmt.Errorf("path %s: counts come from %s", addr, p.CounterSource))
 		}
 		differ("path "+addr.String(), p.Counts, pathCounters, way.Counts, sinceReset)

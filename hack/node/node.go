@@ -40,6 +40,9 @@ type Config struct {
 	// Zeroed are attributes of sysfs that braid-node, and nobody else, reads
 	// as 0: what a kernel would look like that does not count.
 	Zeroed []string
+	// BPF has braid-node count failovers by its own program too. Without it
+	// there is what the kernel counts, for scenarios that are about that.
+	BPF bool
 	// Faultpoints runs the braid-node that stops before each side effect.
 	Faultpoints bool
 }
@@ -96,7 +99,7 @@ func (n *Node) Start(ctx context.Context) error {
 }
 
 func (n *Node) command() *exec.Cmd {
-	args := []string{"serve", "-state-dir", n.StateDir, "-clear-after", n.ClearAfter.String(), "-node-id", "guest", "-v=2"}
+	args := []string{"serve", "-state-dir", n.StateDir, "-clear-after", n.ClearAfter.String(), "-node-id", "guest", "-v=2", fmt.Sprintf("-bpf=%t", n.BPF)}
 	if len(n.Zeroed) == 0 {
 		return exec.Command(n.binary(), args...)
 	}

@@ -51,8 +51,10 @@ type Path struct {
 	ConnectError string               `json:"connectError,omitempty"`
 	// CounterSource says where Counts come from; with Unsupported there are none.
 	CounterSource nvme.CounterSource `json:"counterSource"`
-	Counts        ledger.Tallies     `json:"counts,omitempty"`
-	CountedSince  time.Time          `json:"countedSince,omitzero"`
+	// CounterSourceReason is why there are none.
+	CounterSourceReason string         `json:"counterSourceReason,omitempty"`
+	Counts              ledger.Tallies `json:"counts,omitempty"`
+	CountedSince        time.Time      `json:"countedSince,omitzero"`
 	// Exact is false where the counts are lower bounds.
 	Exact        bool      `json:"exact"`
 	LastFailover time.Time `json:"lastFailover,omitzero"`
@@ -87,7 +89,7 @@ func newPath(p *multipath.Path) Path {
 	return Path{
 		Address: p.Address, Expected: p.Expected, Usable: p.Usable(),
 		Controller: p.Controller, Name: p.Name, State: p.State, ANAState: p.ANAState, ConnectError: p.ConnectError,
-		CounterSource: p.Source, Counts: p.Record.Tallies, CountedSince: p.Record.CountedSince,
+		CounterSource: p.Source, CounterSourceReason: p.SourceReason, Counts: p.Record.Tallies, CountedSince: p.Record.CountedSince,
 		Exact: p.Record.Exact, LastFailover: p.Record.LastFailover,
 		ControllerCounts: p.ControllerRecord.Tallies,
 	}

@@ -74,7 +74,7 @@ func statusOf(before v1alpha1.NVMePathSetStatus, engine string, set *multipath.P
 func pathOf(p *multipath.Path) v1alpha1.PathStatus {
 	s := v1alpha1.PathStatus{
 		Address: line(p.Key, maxAddress), Expected: p.Expected, Usable: p.Usable(),
-		ConnectError: line(p.ConnectError, maxError), CounterSource: string(p.Source),
+		ConnectError: line(p.ConnectError, maxError), CounterSource: string(p.Source), CounterSourceReason: line(p.SourceReason, maxError),
 		Failovers: count(p.Record.Tallies, nvme.Failovers), Retries: count(p.Record.Tallies, nvme.Retries),
 		Errors: count(p.Record.Tallies, nvme.Errors),
 		Resets: count(p.ControllerRecord.Tallies, nvme.Resets), Reconnects: count(p.ControllerRecord.Tallies, nvme.Reconnects),

@@ -36,6 +36,7 @@ func TestReport(t *testing.T) {
 		"unsupported": {orders(func(set *multipath.PathSet) {
 			for i := range set.Paths {
 				set.Paths[i].Record, set.Paths[i].ControllerRecord, set.Paths[i].Source = ledger.Record{}, ledger.Record{}, nvme.SourceUnsupported
+				set.Paths[i].SourceReason = "failovers cannot be counted by BPF: fentry: not permitted"
 			}
 			set.Head = nil
 		}), nil},

@@ -223,11 +223,16 @@ type PathStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	ConnectError string `json:"connectError,omitempty"`
-	// counterSource is where the path's counts come from; Unsupported where
-	// nothing on the node counts.
+	// counterSource is where the path's counts come from: KernelAttribute, BPF
+	// (Braid's own program in the kernel, which counts failovers alone), Both
+	// (the better of the two), or Unsupported where nothing on the node counts.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	CounterSource string `json:"counterSource,omitempty"`
+	// counterSourceReason is why the counterSource is Unsupported.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	CounterSourceReason string `json:"counterSourceReason,omitempty"`
 	// failovers counts requests that were redirected away from the path.
 	// +optional
 	Failovers *Count `json:"failovers,omitempty"`

@@ -264,6 +264,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: counterSource
       type:
         scalar: string
+    - name: counterSourceReason
+      type:
+        scalar: string
     - name: errors
       type:
         namedType: com.github.braid-csi.braid.pkg.api.v1alpha1.Count

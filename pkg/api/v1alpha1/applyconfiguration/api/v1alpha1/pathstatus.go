@@ -30,9 +30,12 @@ type PathStatusApplyConfiguration struct {
 	ANAState *string `json:"anaState,omitempty"`
 	// connectError is why the last attempt to connect failed.
 	ConnectError *string `json:"connectError,omitempty"`
-	// counterSource is where the path's counts come from; Unsupported where
-	// nothing on the node counts.
+	// counterSource is where the path's counts come from: KernelAttribute, BPF
+	// (Braid's own program in the kernel, which counts failovers alone), Both
+	// (the better of the two), or Unsupported where nothing on the node counts.
 	CounterSource *string `json:"counterSource,omitempty"`
+	// counterSourceReason is why the counterSource is Unsupported.
+	CounterSourceReason *string `json:"counterSourceReason,omitempty"`
 	// failovers counts requests that were redirected away from the path.
 	Failovers *CountApplyConfiguration `json:"failovers,omitempty"`
 	// retries counts requests that the path was asked again.
@@ -119,6 +122,14 @@ func (b *PathStatusApplyConfiguration) WithConnectError(value string) *PathStatu
 // If called multiple times, the CounterSource field is set to the value of the last call.
 func (b *PathStatusApplyConfiguration) WithCounterSource(value string) *PathStatusApplyConfiguration {
 	b.CounterSource = &value
+	return b
+}
+
+// WithCounterSourceReason sets the CounterSourceReason field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the CounterSourceReason field is set to the value of the last call.
+func (b *PathStatusApplyConfiguration) WithCounterSourceReason(value string) *PathStatusApplyConfiguration {
+	b.CounterSourceReason = &value
 	return b
 }
 
