@@ -6,7 +6,6 @@ import (
 
 	"github.com/braid-csi/braid/hack/load"
 	"github.com/braid-csi/braid/hack/nvmehost"
-	"github.com/braid-csi/braid/hack/rig"
 	"github.com/braid-csi/braid/pkg/nvme"
 	"github.com/braid-csi/braid/pkg/target"
 )
@@ -129,29 +128,4 @@ func TestBPFANA(t *testing.T) {
 		t.Errorf("failovers %v, want some from the first path and none from the second", got)
 	}
 	t.Logf("failovers %v", got)
-}
-
-// TestBPFPortCut cuts one of two ports of the kernel's own target with I/O in
-// flight.
-func TestBPFPortCut(t *testing.T) {
-	w := newWitnesses(t)
-	s := newScene(t, rig.Namespace{SizeMB: 64, Delay: slow})
-	v := s.volume(0, "")
-	s.attach(v)
-	writer := s.write(v)
-	paths := []nvmehost.Path{s.reading(v).Ways[s.addr(0)].Path, s.reading(v).Ways[s.addr(1)].Path}
-	s.cutBusy(v)
-	s.waitUsable(v, 1)
-	s.goesOn(writer)
-	must(t, s.rig.Repair(0))
-	s.waitUsable(v, 2)
-	s.unharmed(writer)
-	got, err := w.failovers(paths...)
-	must(t, err)
-	if got[0] < busy/2 || got[1] != 0 {
-		t.Errorf("failovers %v, want at least %d from the path that was cut and none from the other", got, busy/2)
-	}
-	t.Logf("failovers %v", got)
-	s.detach(v)
-	s.ledgerLeft()
 }

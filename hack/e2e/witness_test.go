@@ -69,8 +69,12 @@ func (w *witnesses) failovers(paths ...nvmehost.Path) ([]uint64, error) {
 		if !w.kernel.Counters {
 			break
 		}
-		if n, err := p.Counter(nvmehost.Failovers); err != nil || n != counts[i] {
-			differ = append(differ, fmt.Errorf("%s: BPF counted %d, the kernel's attribute %d, %v", p, counts[i], n, err))
+		n, err := p.Counter(nvmehost.Failovers)
+		if err != nil {
+			return nil, err
+		}
+		if n != counts[i] {
+			differ = append(differ, fmt.Errorf("%s: BPF counted %d, the kernel's attribute %d", p, counts[i], n))
 		}
 	}
 	return counts, errors.Join(differ...)
@@ -79,8 +83,11 @@ func (w *witnesses) failovers(paths ...nvmehost.Path) ([]uint64, error) {
 // onPaths is what a program counted on the paths, and on all there were.
 func onPaths(f *bpf.Failovers, paths []nvmehost.Path) (counts []uint64, total uint64, err error) {
 	missed, err := f.Missed()
-	if err != nil || missed != 0 {
-		return nil, 0, fmt.Errorf("%d missed, %w", missed, err)
+	if err != nil {
+		return nil, 0, err
+	}
+	if missed != 0 {
+		return nil, 0, fmt.Errorf("%d missed", missed)
 	}
 	all, err := f.Counts()
 	if err != nil {

@@ -1,0 +1,214 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/braid-csi/braid/hack/check"
+	"github.com/braid-csi/braid/hack/node"
+	"github.com/braid-csi/braid/hack/nvmehost"
+	"github.com/braid-csi/braid/hack/rig"
+	"github.com/braid-csi/braid/pkg/multipath/native/bpf"
+	"github.com/braid-csi/braid/pkg/nvme"
+)
+
+// newBPFScene is newScene with a braid-node that counts by BPF, and witnesses
+// beside it.
+func newBPFScene(t *testing.T, namespaces ...rig.Namespace) (*scene, *witnesses) {
+	t.Helper()
+	w := newWitnesses(t)
+	return newSceneWith(t, node.Config{ClearAfter: clearAfter, BPF: true}, namespaces...), w
+}
+
+// pathsOf are the volume's paths as they are now.
+func (s *scene) pathsOf(v node.Volume) []nvmehost.Path {
+	s.t.Helper()
+	ways := s.reading(v).Ways
+	return []nvmehost.Path{ways[s.addr(0)].Path, ways[s.addr(1)].Path}
+}
+
+// reports waits until braid-node says of both paths that so many requests
+// failed over since the last reset, exactly, and where it has that from.
+func (s *scene) reports(v node.Volume, want ...uint64) {
+	s.t.Helper()
+	source := nvme.SourceBPF
+	if s.kernel.Counters {
+		source = nvme.SourceBoth
+	}
+	var got []string
+	s.until(fmt.Sprintf("braid-node to report %v", want), func() (bool, error) {
+		got = nil
+		report, err := s.node.Paths(s.ctx, v)
+		if err != nil {
+			return false, err
+		}
+		agree := true
+		for i := range want {
+			p, err := check.PathOf(report, s.addr(i))
+			if err != nil {
+				return false, err
+			}
+			n := p.Counts[nvme.Failovers].SinceReset
+			got = append(got, fmt.Sprintf("%d from %s", n, p.CounterSource))
+			agree = agree && n == want[i] && p.CounterSource == source
+			if n > want[i] {
+				return false, fmt.Errorf("path %d: braid-node has %d failovers, there were %d", i+1, n, want[i])
+			}
+		}
+		return agree, nil
+	})
+	s.t.Logf("braid-node reports %s", strings.Join(got, ", "))
+}
+
+// cutAndRepair cuts the first path under I/O and repairs it, and returns what
+// the witnesses counted of both paths, ever.
+func (s *scene) cutAndRepair(v node.Volume, w *witnesses) []uint64 {
+	s.t.Helper()
+	writer := s.write(v)
+	s.cutBusy(v)
+	s.waitUsable(v, 1)
+	s.goesOn(writer)
+	must(s.t, s.rig.Repair(0))
+	s.waitUsable(v, 2)
+	s.unharmed(writer)
+	got, err := w.failovers(s.pathsOf(v)...)
+	must(s.t, err)
+	return got
+}
+
+// TestBPFPortCut cuts one of two ports with I/O in flight: on every kernel
+// braid-node knows how many requests failed over, from that path and not from
+// the other.
+func TestBPFPortCut(t *testing.T) {
+	s, w := newBPFScene(t, rig.Namespace{SizeMB: 64, Delay: slow})
+	v := s.volume(0, "")
+	s.attach(v)
+	s.reports(v, 0, 0)
+	got := s.cutAndRepair(v, w)
+	if got[0] < check.LeastFailovers || got[1] != 0 {
+		t.Errorf("failovers %v, want at least %d from the path that was cut and none from the other", got, check.LeastFailovers)
+	}
+	s.reports(v, got...)
+	s.detach(v)
+	s.nothingLeft()
+}
+
+// TestBPFReset resets the counters where nothing can be written: the baseline
+// is Braid's own, the totals stay, and the record is the same as elsewhere.
+func TestBPFReset(t *testing.T) {
+	s, w := newBPFScene(t, rig.Namespace{SizeMB: 64, Delay: slow})
+	v := s.volume(0, "")
+	s.attach(v)
+	before := s.cutAndRepair(v, w)
+	s.reports(v, before...)
+	reset, err := s.node.Reset(s.ctx, v.ID, "cable replaced")
+	must(t, err)
+	s.reports(v, 0, 0)
+	report, err := s.node.Paths(s.ctx, v)
+	must(t, err)
+	p, err := check.PathOf(report, s.addr(0))
+	must(t, err)
+	if got := p.Counts[nvme.Failovers].Lifetime; got != before[0] {
+		t.Errorf("a reset left a lifetime total of %d, want %d", got, before[0])
+	}
+	if got := reset.Before[p.Address.String()][nvme.Failovers].SinceReset; got != before[0] || reset.Reason != "cable replaced" {
+		t.Errorf("on record: %d failovers before, because %q; want %d, %q", got, reset.Reason, before[0], "cable replaced")
+	}
+	if s.kernel.Counters {
+		if err := check.Zeroed(s.reading(v)); err != nil {
+			t.Errorf("after the reset: %v", err)
+		}
+	}
+
+	// On a new kernel the attribute is behind from here on; the witnesses of the
+	// program are not.
+	w.kernel.Counters = false
+	after := s.cutAndRepair(v, w)
+	s.reports(v, after[0]-before[0], after[1]-before[1])
+	s.detach(v)
+	s.nothingLeft()
+}
+
+// TestBPFPathDeleted deletes a controller with I/O in flight: what fails over
+// as its path is removed is counted, though the path's attribute went with it.
+func TestBPFPathDeleted(t *testing.T) {
+	s, w := newBPFScene(t, rig.Namespace{SizeMB: 64, Delay: slow})
+	v := s.volume(0, "")
+	s.attach(v)
+	writer := s.write(v)
+	old := s.pathsOf(v)
+	seq, err := old[0].DiskSeq()
+	must(t, err)
+	s.until(fmt.Sprintf("%d commands in flight on %s", busy, old[0]), func() (bool, error) {
+		n, err := old[0].Inflight()
+		return n >= busy, err
+	})
+	must(t, old[0].Controller.Disconnect())
+	s.goesOn(writer)
+	s.waitUsable(v, 2) // braid-node has connected it anew
+	s.unharmed(writer)
+	paths := s.pathsOf(v)
+	if again, err := paths[0].DiskSeq(); err != nil || again == seq {
+		t.Errorf("the path has still the disk %d (%v): nothing was deleted", again, err)
+	}
+	all, err := w.bpf[0].Counts()
+	must(t, err)
+	now, err := w.failovers(paths...)
+	must(t, err)
+	t.Logf("failovers: %d from the path that was deleted, %v from those there are now", all[seq], now)
+	s.reports(v, all[seq]+now[0], now[1])
+	s.detach(v)
+	s.nothingLeft()
+}
+
+// TestBPFNotPermitted: where the kernel does not let it, or says nothing of its
+// types, the reason is said once, and nothing else is different.
+func TestBPFNotPermitted(t *testing.T) {
+	if f, err := attachWithoutPrivileges(t); err == nil || !errors.Is(err, bpf.ErrUnsupported) || !strings.Contains(err.Error(), "not permitted") {
+		t.Errorf("attached %v, %v; want it to be unsupported, because not permitted", f, err)
+	}
+
+	cfg := node.Config{ClearAfter: clearAfter, BPF: true, Zeroed: []string{"/sys/kernel/btf/vmlinux"}}
+	s := newSceneWith(t, cfg, rig.Namespace{SizeMB: 64, Delay: slow})
+	v := s.volume(0, "")
+	s.attach(v)
+	view := s.settled(v) // as without BPF
+	for _, p := range view.Report.Paths {
+		if said := strings.Contains(p.CounterSourceReason, "BTF"); said == s.kernel.Counters {
+			t.Errorf("%s: counts come from %s, because %q", p.Address, p.CounterSource, p.CounterSourceReason)
+		}
+	}
+	log, err := os.ReadFile(s.node.LogFile())
+	must(t, err)
+	if n := strings.Count(string(log), "Failovers are counted where the kernel does it"); n != 1 {
+		t.Errorf("the log says %d times that BPF is not possible, want once", n)
+	}
+	s.detach(v)
+	s.nothingLeft()
+}
+
+// attachWithoutPrivileges attaches from a thread that has none, and that ends
+// with it.
+func attachWithoutPrivileges(t *testing.T) (f *bpf.Failovers, err error) {
+	t.Helper()
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never back: the thread is spoilt
+		none := slices.Repeat([]unix.CapUserData{{}}, 2)
+		header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+		err := unix.Capset(&header, &none[0])
+		if err == nil {
+			f, err = bpf.Attach()
+		}
+		done <- err
+	}()
+	err = <-done
+	return f, err
+}
