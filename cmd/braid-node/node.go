@@ -41,6 +41,7 @@ func newNode(ctx context.Context, c config) (*node, error) {
 	if n.engine, err = newEngine(c, n.agent); err != nil {
 		return nil, err
 	}
+	n.engine.CountFailovers(ctx) // before anybody is kept waiting by it
 	record, err := ledger.Open(ctx, filepath.Join(c.stateDir, "ledger"))
 	if err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)

@@ -136,22 +136,21 @@ func TestBPFReset(t *testing.T) {
 	s.nothingLeft()
 }
 
-// TestBPFPathDeleted deletes a controller with I/O in flight: what fails over
-// as its path is removed is counted, though the path's attribute went with it.
+// TestBPFPathDeleted deletes a controller right after its port was cut with I/O
+// in flight: what failed over is counted, though nobody had looked before the
+// path was gone, and its attribute with it.
 func TestBPFPathDeleted(t *testing.T) {
 	s, w := newBPFScene(t, rig.Namespace{SizeMB: 64, Delay: slow})
 	v := s.volume(0, "")
 	s.attach(v)
 	writer := s.write(v)
-	old := s.pathsOf(v)
-	seq, err := old[0].DiskSeq()
+	old := s.pathsOf(v)[0]
+	seq, err := old.DiskSeq()
 	must(t, err)
-	s.until(fmt.Sprintf("%d commands in flight on %s", busy, old[0]), func() (bool, error) {
-		n, err := old[0].Inflight()
-		return n >= busy, err
-	})
-	must(t, old[0].Controller.Disconnect())
+	s.cutBusy(v)
+	must(t, old.Controller.Disconnect())
 	s.goesOn(writer)
+	must(t, s.rig.Repair(0))
 	s.waitUsable(v, 2) // braid-node has connected it anew
 	s.unharmed(writer)
 	paths := s.pathsOf(v)
@@ -162,8 +161,49 @@ func TestBPFPathDeleted(t *testing.T) {
 	must(t, err)
 	now, err := w.failovers(paths...)
 	must(t, err)
+	if all[seq] < check.LeastFailovers {
+		t.Errorf("%d failovers from the path that was deleted, want at least %d", all[seq], check.LeastFailovers)
+	}
 	t.Logf("failovers: %d from the path that was deleted, %v from those there are now", all[seq], now)
 	s.reports(v, all[seq]+now[0], now[1])
+	s.detach(v)
+	s.nothingLeft()
+}
+
+// TestBPFRestart kills braid-node, and the program with it, and cuts a path
+// while they are away. Where the kernel counts too nothing is lost; elsewhere it
+// is, and braid-node says so.
+func TestBPFRestart(t *testing.T) {
+	s, w := newBPFScene(t, rig.Namespace{SizeMB: 64, Delay: slow})
+	v := s.volume(0, "")
+	s.attach(v)
+	before := s.cutAndRepair(v, w)
+	s.reports(v, before...)
+	must(t, s.node.Kill())
+	writer := s.write(v)
+	s.cutBusy(v)
+	s.goesOn(writer)
+	must(t, s.node.Start(s.ctx))
+	must(t, s.rig.Repair(0))
+	s.waitUsable(v, 2)
+	s.unharmed(writer)
+	after, err := w.failovers(s.pathsOf(v)...)
+	must(t, err)
+	if after[0] < before[0]+check.LeastFailovers {
+		t.Errorf("failovers %v, and %v before braid-node was away: there were none meanwhile", after, before)
+	}
+	if s.kernel.Counters {
+		s.reports(v, after...)
+	} else {
+		s.reports(v, before...)
+	}
+	report, err := s.node.Paths(s.ctx, v)
+	must(t, err)
+	p, err := check.PathOf(report, s.addr(0))
+	must(t, err)
+	if p.Exact != s.kernel.Counters {
+		t.Errorf("exact: %t, with %d of %d failovers counted", p.Exact, p.Counts[nvme.Failovers].SinceReset, after[0])
+	}
 	s.detach(v)
 	s.nothingLeft()
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/braid-csi/braid/hack/guest"
 	"github.com/braid-csi/braid/hack/nvmehost"
 	"github.com/braid-csi/braid/pkg/multipath/native/bpf"
 )
@@ -23,16 +24,29 @@ func newWitnesses(t *testing.T) *witnesses {
 	var err error
 	w.kernel, err = nvmehost.Kernel()
 	must(t, err)
+	cleanup(t, func() error { return guest.Alone(w.close) })
+	must(t, guest.Alone(w.open))
+	return &w
+}
+
+func (w *witnesses) open() (err error) {
 	for _, hook := range []bpf.Hook{bpf.Fentry, bpf.Kprobe} {
 		f, err := bpf.AttachBy(hook)
-		must(t, err)
-		cleanup(t, f.Close)
+		if err != nil {
+			return err
+		}
 		w.bpf = append(w.bpf, f)
 	}
 	w.probe, err = nvmehost.ProbeFailovers()
-	must(t, err)
-	cleanup(t, w.probe.Close)
-	return &w
+	return err
+}
+
+func (w *witnesses) close() error {
+	err := w.probe.Close()
+	for _, f := range w.bpf {
+		err = errors.Join(err, f.Close())
+	}
+	return err
 }
 
 // failovers is how many there were from each of the paths, on which all

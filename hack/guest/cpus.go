@@ -1,6 +1,7 @@
 package guest
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -34,12 +35,26 @@ func joinCPUs() error {
 			return fmt.Errorf("first connection: %w", err)
 		}
 	}
+	return switchOthers("1")
+}
+
+// Alone does what makes the kernel patch code that is run all the time, such as
+// attaching probes, while there is one processor only.
+func Alone(f func() error) error {
+	if err := switchOthers("0"); err != nil {
+		return err
+	}
+	return errors.Join(f(), switchOthers("1"))
+}
+
+// switchOthers brings all processors but the first up or down.
+func switchOthers(value string) error {
 	switches, err := filepath.Glob("/sys/devices/system/cpu/cpu[1-9]*/online")
 	if err != nil {
 		return err
 	}
 	for _, s := range switches {
-		if err := os.WriteFile(s, []byte("1"), 0); err != nil {
+		if err := os.WriteFile(s, []byte(value), 0); err != nil {
 			return err
 		}
 	}

@@ -20,6 +20,10 @@ type FailoverProbe struct{ event string }
 // ProbeFailovers begins to count.
 func ProbeFailovers() (FailoverProbe, error) {
 	p := FailoverProbe{"braid_failovers"}
+	// Else it would note the name of every task that is switched to.
+	if err := os.WriteFile(filepath.Join(tracing, "options/record-cmd"), []byte("0"), 0); err != nil {
+		return p, err
+	}
 	if err := appendTo("kprobe_events", "p:kprobes/"+p.event+" nvme_failover_req\n"); err != nil {
 		return p, err
 	}

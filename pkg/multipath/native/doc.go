@@ -32,6 +32,15 @@
 // does not reuse in one boot either. With the boot ID in front, both are
 // unique for ever.
 //
+// # Design note, 2026-11-22: two counts of failovers
+//
+// Linux counts failovers from 7.2 on, in attributes that go with their path and
+// that anybody may reset. A BPF program counts them on every kernel with BTF, and
+// beside the attribute (failovers.go, package bpf). It is not pinned: it would
+// keep nvme_core from being unloaded after Braid is gone, and a program that
+// nobody reads counts for nobody. Its count has an epoch of its own, so the
+// ledger knows of each gap; the attribute, where there is one, bridges it.
+//
 // # Design note, 2026-11-22: who owns a controller
 //
 // Braid takes down only what it connected. That is written where other tools
