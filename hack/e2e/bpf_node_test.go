@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -166,6 +167,26 @@ func TestBPFPathDeleted(t *testing.T) {
 	}
 	t.Logf("failovers: %d from the path that was deleted, %v from those there are now", all[seq], now)
 	s.reports(v, all[seq]+now[0], now[1])
+	s.detach(v)
+	s.nothingLeft()
+}
+
+// TestBPFEvents has a braid-node that looks by itself once a minute: the
+// failovers of a cut wake it, and it sees the lost path too.
+func TestBPFEvents(t *testing.T) {
+	s := newSceneWith(t, node.Config{ClearAfter: clearAfter, BPF: true, PollInterval: time.Minute}, rig.Namespace{SizeMB: 64, Delay: slow})
+	v := s.volume(0, "")
+	s.attach(v)
+	w := s.write(v)
+	s.cutBusy(v)
+	cut := time.Now()
+	s.waitUsable(v, 1)
+	if took := time.Since(cut); took > noticed {
+		t.Errorf("the lost path was noticed after %s, want at most %s", took, noticed)
+	}
+	must(t, s.rig.Repair(0))
+	s.waitUsable(v, 2)
+	s.unharmed(w)
 	s.detach(v)
 	s.nothingLeft()
 }

@@ -37,6 +37,9 @@ type Config struct {
 	StateDir string
 	// ClearAfter is for how long findings outlive their condition.
 	ClearAfter time.Duration
+	// PollInterval is the time between two observations; braid-node's default
+	// where zero.
+	PollInterval time.Duration
 	// Zeroed are attributes of sysfs that braid-node, and nobody else, reads
 	// as 0: what a kernel would look like that does not count.
 	Zeroed []string
@@ -100,6 +103,9 @@ func (n *Node) Start(ctx context.Context) error {
 
 func (n *Node) command() *exec.Cmd {
 	args := []string{"serve", "-state-dir", n.StateDir, "-clear-after", n.ClearAfter.String(), "-node-id", "guest", "-v=2", fmt.Sprintf("-bpf=%t", n.BPF)}
+	if n.PollInterval != 0 {
+		args = append(args, "-poll-interval", n.PollInterval.String())
+	}
 	if len(n.Zeroed) == 0 {
 		return exec.Command(n.binary(), args...)
 	}

@@ -85,7 +85,7 @@ func New(o Options) (*Engine, error) {
 		attr: newAttributes(o.SysFS), registry: registry{o.Registry},
 		dev: o.Dev, proc: o.Proc, fabrics: filepath.Join(o.Dev, "nvme-fabrics"), etc: o.Etc,
 		state: o.State, nodeUID: o.NodeUID, bootID: bootID,
-		child: o.Child, clock: o.Clock, failovers: failovers{attach: o.Failovers},
+		child: o.Child, clock: o.Clock, failovers: failovers{attach: o.Failovers, began: make(chan struct{})},
 	}, nil
 }
 

@@ -26,6 +26,8 @@ type FailoverCounter interface {
 	Missed() (uint64, error)
 	// Forget drops the oldest counts of disks that are not live.
 	Forget(counts map[uint64]uint64, live func(diskseq uint64) bool) error
+	// Watch calls look whenever requests have failed over, until ctx ends.
+	Watch(ctx context.Context, look func()) error
 	Close() error
 }
 
@@ -37,6 +39,8 @@ type FailoverCounter interface {
 //	  next scan                    once, and shown with the paths
 type failovers struct {
 	attach func() (FailoverCounter, error)
+	// began is closed once there is a count.
+	began chan struct{}
 
 	mu     sync.Mutex // guards what follows
 	count  FailoverCounter
@@ -67,7 +71,22 @@ func (f *failovers) begin(ctx context.Context, sysfs string) {
 		klog.FromContext(ctx).Info("Failovers are counted where the kernel does it, and only there", "reason", f.reason)
 		return
 	}
+	close(f.began)
 	klog.FromContext(ctx).Info("Counting failovers by BPF", "count", f.count.ID())
+}
+
+// watch calls look whenever requests have failed over, from when there is a
+// count on and until ctx ends.
+func (f *failovers) watch(ctx context.Context, look func()) error {
+	select {
+	case <-f.began:
+	case <-ctx.Done():
+		return nil
+	}
+	f.mu.Lock()
+	count := f.count
+	f.mu.Unlock()
+	return count.Watch(ctx, look)
 }
 
 // enter adds the counts to what a scan saw. They are read after the attributes,
@@ -146,12 +165,11 @@ func paths(obs *multipath.Observation) func(yield func(*multipath.HeadPath) bool
 	}
 }
 
-// close ends the count.
+// close ends the count. Nobody observes or watches any more.
 func (f *failovers) close() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.count != nil {
 		_ = f.count.Close() // the kernel ends it with the process at the latest
-		f.count = nil
 	}
 }

@@ -1,6 +1,7 @@
 package native
 
 import (
+	"context"
 	"errors"
 	"path/filepath"
 	"testing"
@@ -24,6 +25,12 @@ func (f *fakeCount) ID() uint32                         { return 5 }
 func (f *fakeCount) Counts() (map[uint64]uint64, error) { return f.counts, f.err }
 func (f *fakeCount) Missed() (uint64, error)            { return f.missed, nil }
 func (f *fakeCount) Close() error                       { return nil }
+func (f *fakeCount) Watch(ctx context.Context, look func()) error {
+	look()
+	<-ctx.Done()
+	return nil
+}
+
 func (f *fakeCount) Forget(counts map[uint64]uint64, live func(uint64) bool) error {
 	for diskseq := range counts {
 		if !live(diskseq) {
@@ -165,5 +172,25 @@ func TestFailoversAttachedLate(t *testing.T) {
 	look()
 	if attached != 1 || e.failovers.reason != "not permitted" {
 		t.Errorf("tried %d times, want once; reason %q", attached, e.failovers.reason)
+	}
+}
+
+// TestFailoversAreHints: the observer is woken by them, however late the count
+// begins.
+func TestFailoversAreHints(t *testing.T) {
+	root := t.TempDir()
+	e := testEngine(t, root)
+	e.failovers.attach = counting(&fakeCount{})
+	ctx, cancel := context.WithCancel(t.Context())
+	hinted, ended := make(chan struct{}), make(chan error)
+	go func() { ended <- e.failovers.watch(ctx, func() { close(hinted) }) }()
+	put(t, root, "module/nvme_core/.keep", "")
+	if _, err := e.Observe(ctx); err != nil {
+		t.Fatal(err)
+	}
+	<-hinted
+	cancel()
+	if err := <-ended; err != nil {
+		t.Errorf("watching ended with %v", err)
 	}
 }

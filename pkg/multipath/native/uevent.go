@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 
 	"golang.org/x/sys/unix"
+	"k8s.io/klog/v2"
 )
 
 // kernelEvents is the multicast group on which the kernel itself speaks; the
@@ -15,10 +17,25 @@ import (
 const kernelEvents = 1
 
 // Hints calls look whenever the kernel says that something about an NVMe
-// device changed, until ctx ends. A uevent is only a reason to look again:
-// there is none for a lost path or an ANA change, hidden paths send none at
-// all, and a full socket drops some (ENOBUFS, which is a hint as well).
+// device changed, or requests fail over, until ctx ends.
 func (e *Engine) Hints(ctx context.Context, look func()) error {
+	var beside sync.WaitGroup
+	beside.Go(func() {
+		if err := e.failovers.watch(ctx, look); err != nil {
+			klog.FromContext(ctx).Error(err, "Failovers give no hints; they are found by polling")
+		}
+	})
+	if err := uevents(ctx, look); err != nil {
+		return err // the other goes on
+	}
+	beside.Wait()
+	return nil
+}
+
+// uevents calls look for the kernel's uevents. They are only a reason to look
+// again: there is none for a lost path or an ANA change, hidden paths send none
+// at all, and a full socket drops some (ENOBUFS, which is a hint as well).
+func uevents(ctx context.Context, look func()) error {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_KOBJECT_UEVENT)
 	if err != nil {
 		return fmt.Errorf("uevent socket: %w", err)

@@ -3,9 +3,11 @@ package bpf
 import (
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
@@ -70,10 +72,10 @@ func attach(h Hook) (_ *Failovers, err error) {
 			_ = f.Close() // the error is that of attaching
 		}
 	}()
-	if err := f.makeMap(); err != nil {
+	if err := f.makeMaps(); err != nil {
 		return nil, err
 	}
-	if f.program, err = ebpf.NewProgram(programFor(h, l, f.counts.FD())); err != nil {
+	if f.program, err = ebpf.NewProgram(programFor(h, instructions(h, l, f.counts.FD(), f.events.FD()))); err != nil {
 		return nil, err
 	}
 	if h == Kprobe {
@@ -84,9 +86,9 @@ func attach(h Hook) (_ *Failovers, err error) {
 	return f, err
 }
 
-func programFor(h Hook, l layout, counts int) *ebpf.ProgramSpec {
+func programFor(h Hook, program asm.Instructions) *ebpf.ProgramSpec {
 	s := &ebpf.ProgramSpec{
-		Name: "braid_failovers", License: "Dual BSD/GPL", Instructions: instructions(h, l, counts), Type: ebpf.Kprobe,
+		Name: "braid_failovers", License: "Dual BSD/GPL", Instructions: program, Type: ebpf.Kprobe,
 	}
 	if h == Fentry {
 		s.Type, s.AttachType, s.AttachTo = ebpf.Tracing, ebpf.AttachTraceFEntry, function
@@ -94,7 +96,7 @@ func programFor(h Hook, l layout, counts int) *ebpf.ProgramSpec {
 	return s
 }
 
-func (f *Failovers) makeMap() (err error) {
+func (f *Failovers) makeMaps() (err error) {
 	f.counts, err = ebpf.NewMap(&ebpf.MapSpec{
 		Name: "braid_failovers", Type: ebpf.Hash, KeySize: 8, ValueSize: 8, MaxEntries: maxPaths,
 	})
@@ -110,7 +112,12 @@ func (f *Failovers) makeMap() (err error) {
 		return errors.New("the kernel gives maps no ID")
 	}
 	f.id = uint32(id)
-	return f.counts.Put(uint64(unassigned), uint64(0))
+	if err := f.counts.Put(uint64(unassigned), uint64(0)); err != nil {
+		return err
+	}
+	// As small as they come: what counts is whether there is something in it.
+	f.events, err = ebpf.NewMap(&ebpf.MapSpec{Name: "braid_events", Type: ebpf.RingBuf, MaxEntries: uint32(os.Getpagesize())})
+	return err
 }
 
 // explain says in words what the kernel's bare errors mean here.

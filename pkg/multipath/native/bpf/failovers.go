@@ -18,6 +18,7 @@ type Failovers struct {
 	hook    Hook
 	id      uint32
 	counts  *ebpf.Map
+	events  *ebpf.Map
 	program *ebpf.Program
 	link    io.Closer
 }
@@ -88,8 +89,8 @@ func (f *Failovers) Close() error {
 	if f.program != nil {
 		errs = append(errs, f.program.Close())
 	}
-	if f.counts != nil {
-		errs = append(errs, f.counts.Close())
+	for _, m := range []*ebpf.Map{f.counts, f.events} {
+		errs = append(errs, m.Close()) // there may be none
 	}
 	return errors.Join(errs...)
 }

@@ -21,8 +21,9 @@ const (
 )
 
 // instructions is the program for a hook: it counts one request in the map with
-// the descriptor counts. The map must have the key unassigned.
-func instructions(h Hook, l layout, counts int) asm.Instructions {
+// the descriptor counts, and tells so in the ring buffer with the descriptor
+// events. The map must have the key unassigned.
+func instructions(h Hook, l layout, counts, events int) asm.Instructions {
 	p := follow(h, l) // R6 = diskseq
 	p = append(p, asm.StoreMem(asm.RFP, keySlot, asm.R6, asm.DWord))
 	p = append(p, lookup(counts)...)
@@ -52,6 +53,12 @@ func instructions(h Hook, l layout, counts int) asm.Instructions {
 		asm.JEq.Imm(asm.R0, 0, "end"),
 		asm.Mov.Imm(asm.R1, 1).WithSymbol("add"),
 		asm.AddAtomic.Mem(asm.R0, asm.R1, asm.DWord, 0),
+		// A buffer that is full has told already that there is something to see.
+		asm.LoadMapPtr(asm.R1, events),
+		asm.Mov.Reg(asm.R2, asm.RFP), asm.Add.Imm(asm.R2, keySlot),
+		asm.Mov.Imm(asm.R3, 8),
+		asm.Mov.Imm(asm.R4, 0),
+		asm.FnRingbufOutput.Call(),
 		asm.Mov.Imm(asm.R0, 0).WithSymbol("end"),
 		asm.Return(),
 	)

@@ -21,7 +21,7 @@ func TestInstructions(t *testing.T) {
 	l := layout{queue: 8, disk: 192, diskseq: 1040, argument: 112}
 	for _, h := range []Hook{Fentry, Kprobe} {
 		t.Run(string(h), func(t *testing.T) {
-			p := instructions(h, l, 3)
+			p := instructions(h, l, 3, 4)
 			if err := p.Marshal(io.Discard, binary.LittleEndian); err != nil {
 				t.Errorf("no kernel takes this: %v", err)
 			}
@@ -48,12 +48,12 @@ func TestInstructions(t *testing.T) {
 func TestInstructionsFollowTheLayout(t *testing.T) {
 	l := layout{queue: 16, disk: 24, diskseq: 32, argument: 40}
 	var fentry, kprobe []int16
-	for _, i := range instructions(Fentry, l, 3) {
+	for _, i := range instructions(Fentry, l, 3, 4) {
 		if i.OpCode == asm.LoadMemOp(asm.DWord) {
 			fentry = append(fentry, i.Offset)
 		}
 	}
-	for _, i := range instructions(Kprobe, l, 3) {
+	for _, i := range instructions(Kprobe, l, 3, 4) {
 		if i.OpCode == asm.Add.Op(asm.ImmSource) && i.Dst == asm.R3 && i.Constant > 0 {
 			kprobe = append(kprobe, int16(i.Constant))
 		}
