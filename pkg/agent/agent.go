@@ -38,6 +38,9 @@ type Config struct {
 	// Findings returns a volume's findings, for the snapshot that was published
 	// last.
 	Findings func(volumeID string) (findings []health.Finding, known bool)
+	// Told takes what the cluster finds wrong with a volume, and nothing once it
+	// is well; nil: nobody cares.
+	Told func(volumeID string, found ...health.Finding)
 	// Clock is the time; nil: time.Now.
 	Clock func() time.Time
 }
@@ -65,6 +68,9 @@ func New(c Config) (*Agent, error) {
 	}
 	if c.Clock == nil {
 		c.Clock = time.Now
+	}
+	if c.Told == nil {
+		c.Told = func(string, ...health.Finding) {}
 	}
 	c.API = rest.CopyConfig(c.API)
 	c.API.QPS, c.API.Burst = qps, burst

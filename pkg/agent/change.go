@@ -33,7 +33,7 @@ func changed(was, is *v1alpha1.NVMePathSetStatus) change {
 
 func sameState(a, b *v1alpha1.NVMePathSetStatus) bool {
 	return a.Summary == b.Summary && a.UsablePaths == b.UsablePaths && a.ExpectedPaths == b.ExpectedPaths &&
-		a.Engine == b.Engine && a.Device == b.Device && a.DeviceState == b.DeviceState && a.IOPolicy == b.IOPolicy &&
+		a.HostNQN == b.HostNQN && a.HostID == b.HostID && a.Engine == b.Engine && a.Device == b.Device && a.DeviceState == b.DeviceState && a.IOPolicy == b.IOPolicy &&
 		slices.EqualFunc(a.Conditions, b.Conditions, sameCondition) && sameReset(a.LastReset, b.LastReset) &&
 		slices.EqualFunc(a.Paths, b.Paths, samePath)
 }

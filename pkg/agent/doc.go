@@ -63,9 +63,20 @@
 // the volume's record that was lost, not the volume, and the path set is what
 // keeps the cluster from giving it to another node.
 //
+// # Design note, 2026-11-22: what the cluster finds
+//
+// That two nodes present one host NQN, only somebody can see who sees both: the
+// cluster's controller. Of a path set it writes the condition HostNQNUnique and
+// nothing else, which no agent writes. The agent hears of it by its watch and
+// hands it to the health monitor, so that it is one more finding: in Ready, in
+// events, in the metrics and in what CSI answers. While the API server is away
+// what was heard last holds; after a start it is heard with the first list, and
+// until then CSI's answers lack it, rather than be none for as long as no API
+// server is there.
+//
 // # Design note, 2026-11-22: no cluster-wide anything
 //
-// Both watches are restricted to spec.nodeName, that of path sets to metadata.
+// Both watches are restricted to spec.nodeName.
 // The Node is asked for once, by name. The kinds are known beforehand, so that
 // neither discovery nor a cache that does not sync can keep the agent, or
 // braid-node, from starting. A client of controller-runtime's writes; its cache

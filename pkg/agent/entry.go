@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"slices"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -62,6 +63,9 @@ type entry struct {
 	// orphan: it was there at the start, for a volume that is not staged.
 	orphan bool
 
+	// heard is what the cluster finds wrong. The findings have it too, but not
+	// yet when the agent has just started.
+	heard  []health.Finding
 	told   []health.Reason // the findings that were told of
 	untold []happening
 	tells  *rate.Limiter
@@ -94,6 +98,14 @@ func (e *entry) see(node, engine string, set *multipath.PathSet, found []health.
 	}
 	e.untold = e.untold[max(0, len(e.untold)-maxUntold):]
 	e.told, e.want, e.orphan = reasonsOf(found), next, false
+}
+
+// with adds what was heard to findings.
+func (e *entry) with(found []health.Finding) []health.Finding {
+	if len(e.heard) == 0 {
+		return found
+	}
+	return health.Guard(slices.Concat(found, e.heard))
 }
 
 // gone notes that the volume is not on the node any more.

@@ -73,6 +73,10 @@ func toldBy(conditions []metav1.Condition, found []health.Finding) []health.Reas
 			told = append(told, a.reasons...)
 		}
 	}
+	// No other condition of the agent's names what the cluster finds.
+	if c := meta.FindStatusCondition(conditions, v1alpha1.ConditionReady); c != nil && c.Reason == string(health.DuplicateHostNQN) {
+		told = append(told, health.DuplicateHostNQN)
+	}
 	return told
 }
 

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
@@ -67,7 +66,7 @@ func (a *Agent) manage(ctx context.Context, l layer) error {
 }
 
 // addReporter makes the manager write path sets, when the reporter says so,
-// and tell it of those that somebody deletes.
+// and tell what others do with them.
 func (a *Agent) addReporter(m manager.Manager) error {
 	from := source.Func(func(_ context.Context, q workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 		a.reporter.attach(q)
@@ -79,17 +78,22 @@ func (a *Agent) addReporter(m manager.Manager) error {
 		return err
 	}
 	return m.Add(manager.RunnableFunc(func(ctx context.Context) error {
-		sets := &metav1.PartialObjectMetadata{}
-		sets.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("NVMePathSet"))
-		informer, err := m.GetCache().GetInformer(ctx, sets, cache.BlockUntilSynced(false))
+		informer, err := m.GetCache().GetInformer(ctx, &v1alpha1.NVMePathSet{}, cache.BlockUntilSynced(false))
 		if err != nil {
 			return err
 		}
-		if _, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{DeleteFunc: func(obj any) {
-			if key, err := toolscache.DeletionHandlingMetaNamespaceKeyFunc(obj); err == nil {
-				a.reporter.lost(key)
-			}
-		}}); err != nil {
+		if _, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
+			AddFunc:    func(obj any) { a.reporter.hear(obj.(*v1alpha1.NVMePathSet)) },
+			UpdateFunc: func(_, obj any) { a.reporter.hear(obj.(*v1alpha1.NVMePathSet)) },
+			DeleteFunc: func(obj any) {
+				if unknown, ok := obj.(toolscache.DeletedFinalStateUnknown); ok {
+					obj = unknown.Obj
+				}
+				set := obj.(*v1alpha1.NVMePathSet)
+				a.config.Told(set.Spec.VolumeHandle)
+				a.reporter.lost(set.Name)
+			},
+		}); err != nil {
 			return err
 		}
 		<-ctx.Done()

@@ -22,6 +22,7 @@ import (
 // too long must not keep the rest from being reported.
 const (
 	maxPaths   = 64
+	maxNQN     = 223
 	maxAddress = 256
 	maxError   = 1024
 	maxWord    = 32
@@ -52,7 +53,8 @@ func statusOf(before v1alpha1.NVMePathSetStatus, engine string, set *multipath.P
 	s := v1alpha1.NVMePathSetStatus{
 		Conditions: conditions(before.Conditions, set, found, at),
 		Summary:    fmt.Sprintf("%d/%d", usableExpected(set), set.Expected),
-		Engine:     engine, Device: line(set.Device.Name, maxName), DeviceState: string(set.Device.State),
+		HostNQN:    line(string(set.HostNQN), maxNQN), HostID: line(set.HostID, maxName),
+		Engine: engine, Device: line(set.Device.Name, maxName), DeviceState: string(set.Device.State),
 		IOPolicy: line(string(set.IOPolicy), maxWord), UsablePaths: int32(set.Usable()), ExpectedPaths: int32(set.Expected),
 		Requeues: count(set.Head, nvme.Requeues), Failures: count(set.Head, nvme.Failures),
 		CountersObservedAt: stamp(at),

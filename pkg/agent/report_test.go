@@ -80,6 +80,7 @@ func TestReportOfNonsense(t *testing.T) {
 		p.Key, p.Controller, p.State, p.ConnectError = "tcp://\xff\x1b[2J"+long, long, nvme.ControllerState(long), "a\nb"+long
 		set.Paths[1].Record.Tallies[nvme.Failovers] = ledger.Tally{SinceReset: 7, Lifetime: 7}
 		set.Device.Name, set.IOPolicy = long, nvme.IOPolicy(long)
+		set.HostNQN, set.HostID = nvme.NQN(long), long
 		for len(set.Paths) < 100 {
 			set.Paths = append(set.Paths, path(way("192.0.2.3"), "nvme3", "nvme0c3n1"))
 		}
@@ -92,6 +93,7 @@ func TestReportOfNonsense(t *testing.T) {
 	}{
 		{"address", p.Address, 256}, {"controller", p.Controller, 64}, {"controllerState", p.ControllerState, 32},
 		{"connectError", p.ConnectError, 1024}, {"device", s.Device, 64}, {"ioPolicy", s.IOPolicy, 32},
+		{"hostNQN", s.HostNQN, 223}, {"hostID", s.HostID, 64},
 	} {
 		if len(f.value) > f.limit || f.value == "" || strings.ToValidUTF8(f.value, "") != f.value || strings.ContainsAny(f.value, "\n\x1b") {
 			t.Errorf("%s has %d bytes, at most %d are allowed: %q", f.name, len(f.value), f.limit, f.value)

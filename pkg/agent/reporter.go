@@ -30,6 +30,7 @@ type queue interface {
 type reporter struct {
 	node, engine string
 	findings     func(volumeID string) ([]health.Finding, bool)
+	told         func(volumeID string, found ...health.Finding)
 	api          client.Client
 	owner        *owner
 	// inUse tells whether somebody uses the volume on the node, though it is
@@ -50,7 +51,7 @@ type reporter struct {
 
 func newReporter(c Config, api client.Client, o *owner) *reporter {
 	return &reporter{
-		node: c.Node, engine: c.Engine, findings: c.Findings, api: api, owner: o, now: c.Clock,
+		node: c.Node, engine: c.Engine, findings: c.Findings, told: c.Told, api: api, owner: o, now: c.Clock,
 		inbox:   inbox{wake: make(chan struct{}, 1)},
 		entries: map[string]*entry{}, moved: make(chan struct{}), refusal: refusals{},
 	}
@@ -100,7 +101,8 @@ func (r *reporter) see(o observation) {
 		set := &o.PathSets[i]
 		name := Name(r.node, set.VolumeID)
 		staged[name] = true
-		r.entry(name).see(r.node, r.engine, set, o.findings[i], o.At)
+		e := r.entry(name)
+		e.see(r.node, r.engine, set, e.with(o.findings[i]), o.At)
 	}
 	for name, e := range r.entries {
 		if !staged[name] {
@@ -186,7 +188,7 @@ func (r *reporter) lost(name string) {
 	if e == nil || e.presence != present {
 		return // it was us
 	}
-	e.presence, e.have = absent, content{}
+	e.presence, e.have, e.heard = absent, content{}, nil
 	r.owner.forget()
 	r.schedule(e)
 	r.broadcast()
@@ -215,6 +217,8 @@ func (r *reporter) load(ctx context.Context) time.Duration {
 	for i := range sets {
 		s := &sets[i]
 		e := r.entry(s.Name)
+		e.heard = heard(s)
+		s.Status.Conditions = ours(s.Status.Conditions)
 		e.have, e.presence, e.uid, e.orphan = content{s.Spec, s.Status}, present, s.UID, true
 	}
 	r.loaded = true

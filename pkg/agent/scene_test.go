@@ -165,17 +165,19 @@ type scene struct {
 	log   *ktesting.BufferTL
 	clock time.Time
 	found map[string][]health.Finding
+	told  map[string][]health.Finding // what the health monitor was told
 	used  bool // an orphan's volume is in use
 	queue map[string]time.Time
 }
 
 func newScene(t *testing.T, api *fakeAPI) *scene {
 	t.Helper()
-	s := &scene{t: t, api: api, clock: noon, found: map[string][]health.Finding{}, queue: map[string]time.Time{}, log: new(ktesting.BufferTL)}
+	s := &scene{t: t, api: api, clock: noon, found: map[string][]health.Finding{}, told: map[string][]health.Finding{}, queue: map[string]time.Time{}, log: new(ktesting.BufferTL)}
 	s.ctx = klog.NewContext(t.Context(), ktesting.NewLogger(s.log, ktesting.NewConfig()))
 	s.reporter = newReporter(Config{
 		Node: testNode, Engine: "native", Clock: func() time.Time { return s.clock },
 		Findings: func(id string) ([]health.Finding, bool) { return s.found[id], true },
+		Told:     func(id string, found ...health.Finding) { s.told[id] = found },
 	}, api, &owner{api: api, node: testNode})
 	s.inUse = func(context.Context, v1alpha1.NVMePathSetSpec) (bool, error) { return s.used, nil }
 	s.attach(s)

@@ -30,6 +30,7 @@ func orders(change ...func(*multipath.PathSet)) multipath.PathSet {
 		Origin:   attachment.Origin{PersistentVolume: "pv-orders", ClaimNamespace: "shop", ClaimName: "orders", ClaimUID: "claim-uid"},
 
 		SubsystemNQN: "nqn.2026-11.dev.braid:a", Expected: 2, IOPolicy: nvme.IOPolicyQueueDepth,
+		HostNQN: "nqn.2014-08.org.nvmexpress:uuid:0b1d0000-0000-4000-8000-000000000001", HostID: "0b1d0000-0000-4000-8000-000000000001",
 		Namespace: nvme.NamespaceID{Type: nvme.UUID, Value: "0c7f0c1e-7d4f-4f4c-9a3f-3c1b2a190801"},
 		Device:    multipath.Device{State: multipath.DevicePresent, Name: "nvme0n1", DevNum: "259:0", SizeBytes: 1 << 26},
 		Head:      ledger.Tallies{nvme.Requeues: {Lifetime: 3}, nvme.Failures: {}},

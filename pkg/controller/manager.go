@@ -9,6 +9,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -69,8 +71,10 @@ func NewManager(ctx context.Context, config *rest.Config, o Options) (manager.Ma
 		Client: m.GetClient(), Live: m.GetAPIReader(), Events: m.GetEventRecorder("braid-controller"),
 		ReleaseTimeout: o.ReleaseTimeout, Now: time.Now,
 	}
+	h := &HostNQNs{Client: m.GetClient(), Now: time.Now}
 	return m, errors.Join(
 		a.SetupWithManager(ctx, m),
+		h.SetupWithManager(ctx, m),
 		m.AddHealthzCheck("ping", healthz.Ping),
 		m.AddReadyzCheck("caches", ready(m.GetCache())),
 	)
@@ -128,5 +132,9 @@ func slimVolume(pv *corev1.PersistentVolume) {
 }
 
 func slimPathSet(ps *v1alpha1.NVMePathSet) {
-	ps.Status = v1alpha1.NVMePathSetStatus{}
+	s := v1alpha1.NVMePathSetStatus{HostNQN: ps.Status.HostNQN}
+	if c := meta.FindStatusCondition(ps.Status.Conditions, v1alpha1.ConditionHostNQNUnique); c != nil {
+		s.Conditions = []metav1.Condition{*c}
+	}
+	ps.Status = s
 }

@@ -9,6 +9,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
+
+	"github.com/braid-csi/braid/pkg/api/v1alpha1"
 )
 
 func TestWhatANodeWakesFor(t *testing.T) {
@@ -45,8 +47,13 @@ func TestCacheKeepsWhatIsNeeded(t *testing.T) {
 	foreign.Spec.CSI.Driver = "csi.example.com"
 	ps := staged("a", "n1")
 	ps.Status.Summary = "2/2"
+	ps.Status.HostNQN = nqnA
+	unique := metav1.Condition{Type: v1alpha1.ConditionHostNQNUnique, Status: metav1.ConditionTrue}
+	ps.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue}, unique}
 	ps.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "braid-node"}}
 
+	slimSet := presenting("a", "n1", nqnA)
+	slimSet.Status.Conditions = []metav1.Condition{unique}
 	slimmed := volume("a", uuid)
 	slimmed.Finalizers = pv.Finalizers
 	for _, tc := range []struct {
@@ -56,7 +63,7 @@ func TestCacheKeepsWhatIsNeeded(t *testing.T) {
 		{slim(slimNode), n, node("n1", "node.kubernetes.io/out-of-service")},
 		{slim(slimVolume), pv, slimmed},
 		{slim(slimVolume), foreign, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "b"}}},
-		{slim(slimPathSet), ps, staged("a", "n1")},
+		{slim(slimPathSet), ps, slimSet},
 	} {
 		got, err := tc.transform(tc.in)
 		if err != nil {

@@ -45,6 +45,10 @@
 // plugin must not clear it. A clock that steps back starts the delays anew; it
 // clears nothing early.
 //
+// What no node can see by itself it is told: that another one presents its host
+// NQN, which the cluster's controller finds. That comes in beside what is
+// assessed, so that every output has it, and knows no hysteresis.
+//
 // Whether a path is flapping or unstable is judged by the ledger's episodes,
 // those of the path and those of its controller: never by counts, for one cut
 // of a busy path is a hundred failovers and one episode.

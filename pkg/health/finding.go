@@ -37,6 +37,9 @@ const (
 	NoOptimizedPath Reason = "NoOptimizedPath"
 	// PathFlapping: I/O was moved away from a path again and again.
 	PathFlapping Reason = "PathFlapping"
+	// DuplicateHostNQN: another node presents this node's host NQN, and targets
+	// take both for one host. The cluster finds it: see Monitor.Told.
+	DuplicateHostNQN Reason = "DuplicateHostNQN"
 	// PathUnstable: the controller of a path reset or reconnected again and
 	// again.
 	PathUnstable Reason = "PathUnstable"
@@ -62,6 +65,7 @@ var catalogue = [...]struct {
 	{PathDown, Degraded},
 	{NoOptimizedPath, Degraded},
 	{PathFlapping, Degraded},
+	{DuplicateHostNQN, Degraded},
 	{PathUnstable, Degraded},
 }
 

@@ -15,8 +15,9 @@ import (
 type Monitor struct {
 	policy func(*multipath.PathSet) Policy
 
-	mu        sync.Mutex // serialises Update
+	mu        sync.Mutex // serialises writers
 	histories map[string]History
+	told      map[string][]Finding
 
 	latest atomic.Pointer[report]
 }
@@ -31,7 +32,21 @@ type report struct {
 // anew for every set at every update, so that a changed policy needs no
 // restart; it must return valid policies.
 func NewMonitor(policy func(*multipath.PathSet) Policy) *Monitor {
-	return &Monitor{policy: policy, histories: make(map[string]History)}
+	return &Monitor{policy: policy, histories: make(map[string]History), told: make(map[string][]Finding)}
+}
+
+// Told takes what somebody else finds wrong with a volume, in place of what
+// they found before; nothing: it is well. From the next update on it is among
+// the volume's findings. It comes and goes at once: whoever compares nodes has
+// no need of patience.
+func (m *Monitor) Told(volumeID string, found ...Finding) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(found) == 0 {
+		delete(m.told, volumeID)
+		return
+	}
+	m.told[volumeID] = found
 }
 
 // Update assesses every path set of a snapshot as of the snapshot's time and
@@ -47,7 +62,7 @@ func (m *Monitor) Update(snap *multipath.Snapshot) {
 		set := &snap.PathSets[i]
 		id := set.VolumeID
 		findings, history := Assess(set, m.policy(set), m.histories[id], snap.At)
-		histories[id], volumes[id] = history, Guard(findings)
+		histories[id], volumes[id] = history, Guard(append(findings, m.told[id]...))
 		// A volume that is still being staged bears no witness: it would
 		// hide that nothing else on the node is reachable.
 		if set.Device.State != multipath.DevicePending {

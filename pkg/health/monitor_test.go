@@ -63,6 +63,32 @@ func TestMonitorRemembersAndForgets(t *testing.T) {
 	}
 }
 
+// TestMonitorIsTold: what others find is a finding from the next update on,
+// among the node's own, until they take it back.
+func TestMonitorIsTold(t *testing.T) {
+	m := newMonitor()
+	duplicate := health.Finding{Status: health.Degraded, Reason: health.DuplicateHostNQN, Message: "node b presents the same"}
+	check := func(when string, want ...string) {
+		t.Helper()
+		findings, _ := m.Findings("a")
+		if diff := cmp.Diff(want, brief(findings)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", when, diff)
+		}
+	}
+	m.Told("a", duplicate)
+	m.Told("other", duplicate)
+	m.Update(snapshot(0, whole))
+	check("told before the first update", brief([]health.Finding{duplicate})...)
+	m.Update(snapshot(1, oneLeft))
+	check("with a finding of its own", append([]string{redundancyLost}, brief([]health.Finding{duplicate})...)...)
+	if n := m.NodeFindings(); len(n) != 2 || n[1].Reason != health.DuplicateHostNQN {
+		t.Errorf("node findings %v, want one of each reason", n)
+	}
+	m.Told("a")
+	m.Update(snapshot(2, oneLeft))
+	check("taken back", redundancyLost)
+}
+
 func TestNodeFindings(t *testing.T) {
 	vanished := device(set(live(1), live(2)), multipath.DeviceVanished)
 	for _, tt := range []struct {

@@ -90,6 +90,9 @@ func merge(v *staged, obs *Observation, h history, failed map[nvme.TransportID]e
 			p.Source = p.Record.Source
 		}
 		if w.controller != nil {
+			if set.HostNQN == "" { // the expected paths come first
+				set.HostNQN, set.HostID = w.controller.HostNQN, w.controller.HostID
+			}
 			p.Controller, p.State, p.SrcAddr = w.controller.Name, w.controller.State, w.controller.SrcAddr
 			if hp := head.path(w.controller.Name); hp != nil {
 				p.Name, p.ANAState, p.Source = hp.Name, hp.ANAState, hp.Source

@@ -42,6 +42,28 @@ func TestPair(t *testing.T) {
 	}
 }
 
+// TestHostOfPathSet: what the node presents is what its controllers do, those of
+// the volume's own paths first.
+func TestHostOfPathSet(t *testing.T) {
+	theirs := Controller{Name: "nvme0", Address: nvme.TransportID{Transport: "tcp", TrAddr: "198.51.100.1", TrSvcID: "4420"}, HostNQN: "nqn.2026-11.test.braid:theirs"}
+	ours := Controller{Name: "nvme1", Address: way2, HostNQN: "nqn.2026-11.test.braid:ours", HostID: "id"}
+	v := &staged{Volume: testVolume("v", uuidA, way1, way2)}
+	for _, tc := range []struct {
+		name        string
+		controllers []Controller
+		want        nvme.NQN
+	}{
+		{"ours comes first", []Controller{theirs, ours}, ours.HostNQN},
+		{"somebody else's only", []Controller{theirs}, theirs.HostNQN},
+		{"none", nil, ""},
+	} {
+		obs := &Observation{Subsystems: []Subsystem{{NQN: v.SubsystemNQN, Controllers: tc.controllers}}}
+		if got := merge(v, obs, history{}, nil); got.HostNQN != tc.want || got.HostID == "id" != (tc.want == ours.HostNQN) {
+			t.Errorf("%s: host NQN %q, ID %q, want %q", tc.name, got.HostNQN, got.HostID, tc.want)
+		}
+	}
+}
+
 func TestFind(t *testing.T) {
 	head := func(epoch string, id nvme.NamespaceID) Head {
 		return Head{Name: "nvme0n1", Epoch: epoch, IDs: []nvme.NamespaceID{id}}

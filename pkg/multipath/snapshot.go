@@ -22,8 +22,12 @@ type PathSet struct {
 	Origin       attachment.Origin
 	SubsystemNQN nvme.NQN
 	Namespace    nvme.NamespaceID
-	Device       Device
-	IOPolicy     nvme.IOPolicy
+	// HostNQN and HostID are what this node presents to the subsystem; empty
+	// while no controller is connected.
+	HostNQN  nvme.NQN
+	HostID   string
+	Device   Device
+	IOPolicy nvme.IOPolicy
 	// Paths holds the expected paths in the volume's order, then those that
 	// somebody else connected, by name.
 	Paths []Path

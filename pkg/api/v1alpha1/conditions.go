@@ -4,7 +4,7 @@ package v1alpha1
 // is unknown. Reasons of those that are false are the reasons of Braid's
 // findings: the same words as in CSI's volume health and in the metrics.
 const (
-	// ConditionReady sums the others up: nothing is wrong with the path set.
+	// ConditionReady sums all up: nothing is wrong with the path set.
 	// While it is false the reason is that of the worst finding.
 	ConditionReady = "Ready"
 	// ConditionAvailable: I/O can reach the volume. False: NoUsablePath,
@@ -20,6 +20,10 @@ const (
 	// ConditionStable: no path comes and goes. False: PathFlapping,
 	// PathUnstable.
 	ConditionStable = "Stable"
+	// ConditionHostNQNUnique: no other node presents this node's host NQN. It
+	// is the one condition that the cluster's controller writes, and the node's
+	// agent only reads. False: DuplicateHostNQN.
+	ConditionHostNQNUnique = "HostNQNUnique"
 )
 
 // ConditionSucceeded of an NVMePathRemediation is true once all of its actions
@@ -30,6 +34,8 @@ const ConditionSucceeded = "Succeeded"
 const (
 	// ReasonHealthy: the condition is true, with nothing to say against it.
 	ReasonHealthy = "Healthy"
+	// ReasonDuplicateHostNQN: another node presents the same host NQN.
+	ReasonDuplicateHostNQN = "DuplicateHostNQN"
 	// ReasonStaging: the volume's device is not there yet.
 	ReasonStaging = "Staging"
 	// ReasonRunning: the node is working on the remediation.

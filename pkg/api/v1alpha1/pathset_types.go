@@ -6,8 +6,8 @@ import (
 
 // NVMePathSet reports by which paths one node reaches one volume, how they
 // are, and what happened on them. It is written by the agent of that node
-// alone; it appears before the volume is mounted and goes after it has been
-// unstaged.
+// alone, but for one condition, HostNQNUnique; it appears before the volume is
+// mounted and goes after it has been unstaged.
 //
 // +genclient
 // +genclient:nonNamespaced
@@ -129,7 +129,8 @@ type NamespaceID struct {
 // NVMePathSetStatus is what the node sees.
 type NVMePathSetStatus struct {
 	// conditions say what is right and what is wrong: Ready, Available,
-	// Redundant, Optimized, Stable. One that is absent is unknown.
+	// Redundant, Optimized, Stable, and the controller's HostNQNUnique. One
+	// that is absent is unknown.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -152,6 +153,15 @@ type NVMePathSetStatus struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	Failovers *int64 `json:"failovers,omitempty"`
+	// hostNQN is the host name that the node presents to the subsystem. Absent
+	// while no controller is connected.
+	// +optional
+	// +kubebuilder:validation:MaxLength=223
+	HostNQN string `json:"hostNQN,omitempty"`
+	// hostID is the host identifier that goes with it.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	HostID string `json:"hostID,omitempty"`
 	// engine is what moves the I/O: native is the kernel's own multipathing.
 	// +optional
 	// +kubebuilder:validation:MaxLength=32

@@ -85,6 +85,41 @@ func TestOwnHost(t *testing.T) {
 	if a, b := derive("node-a"), derive("node-b"); a == b {
 		t.Errorf("two UIDs gave %+v", a)
 	}
+	// The targets know it by then, whatever becomes of the Node object.
+	e := testEngine(t, t.TempDir())
+	for _, uid := range []string{"node-a", "node-a made anew"} {
+		e.nodeUID = func(context.Context) (string, error) { return uid, nil }
+		if got := host(e); got != derive("node-a") {
+			t.Errorf("UID %q: %+v, want what was kept: %+v", uid, got, derive("node-a"))
+		}
+		e.host = Host{}
+	}
+}
+
+// TestSeveralLiveHosts: where tools have connected by several identities, the
+// configured one is the node's, else always the same.
+func TestSeveralLiveHosts(t *testing.T) {
+	captures, err := filepath.Glob("testdata/*/live.sysfs")
+	if err != nil || len(captures) == 0 {
+		t.Fatalf("no captures: %v", err)
+	}
+	sysfs := unpack(t, captures[0])
+	controllers, err := filepath.Glob(filepath.Join(sysfs, "devices/virtual/nvme-fabrics/ctl/nvme*/hostnqn"))
+	if err != nil || len(controllers) < 2 {
+		t.Fatalf("%d controllers, %v, want two", len(controllers), err)
+	}
+	other := Host{NQN: "nqn.2014-08.org.nvmexpress:uuid:" + etcUUID, ID: etcUUID}
+	put(t, filepath.Dir(controllers[1]), "hostnqn", string(other.NQN)+"\n")
+	put(t, filepath.Dir(controllers[1]), "hostid", other.ID+"\n")
+	e := testEngine(t, sysfs)
+	if h, err := e.Host(t.Context()); err != nil || h.NQN != liveNQN {
+		t.Errorf("Host() = %+v, %v, want the first by name", h, err)
+	}
+	e.host = Host{}
+	put(t, e.etc, "hostnqn", string(other.NQN))
+	if h, err := e.Host(t.Context()); err != nil || h != other {
+		t.Errorf("Host() = %+v, %v, want the configured one of the two", h, err)
+	}
 }
 
 // TestNodeUIDIsAskedWhenNeeded: the UID may be far away, and a node that has an

@@ -210,6 +210,12 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: failures
       type:
         namedType: com.github.braid-csi.braid.pkg.api.v1alpha1.Count
+    - name: hostID
+      type:
+        scalar: string
+    - name: hostNQN
+      type:
+        scalar: string
     - name: ioPolicy
       type:
         scalar: string

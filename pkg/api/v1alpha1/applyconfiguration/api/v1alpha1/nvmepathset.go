@@ -16,8 +16,8 @@ import (
 //
 // NVMePathSet reports by which paths one node reaches one volume, how they
 // are, and what happened on them. It is written by the agent of that node
-// alone; it appears before the volume is mounted and goes after it has been
-// unstaged.
+// alone, but for one condition, HostNQNUnique; it appears before the volume is
+// mounted and goes after it has been unstaged.
 type NVMePathSetApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration    `json:""`
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`

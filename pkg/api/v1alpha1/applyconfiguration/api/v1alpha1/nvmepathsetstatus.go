@@ -13,7 +13,8 @@ import (
 // NVMePathSetStatus is what the node sees.
 type NVMePathSetStatusApplyConfiguration struct {
 	// conditions say what is right and what is wrong: Ready, Available,
-	// Redundant, Optimized, Stable. One that is absent is unknown.
+	// Redundant, Optimized, Stable, and the controller's HostNQNUnique. One
+	// that is absent is unknown.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 	// summary is how many of the expected paths are usable, for people: "2/2".
 	Summary *string `json:"summary,omitempty"`
@@ -24,6 +25,11 @@ type NVMePathSetStatusApplyConfiguration struct {
 	// failovers is how many requests were redirected away from any of the
 	// paths since the counters were last reset. Absent where nothing counts.
 	Failovers *int64 `json:"failovers,omitempty"`
+	// hostNQN is the host name that the node presents to the subsystem. Absent
+	// while no controller is connected.
+	HostNQN *string `json:"hostNQN,omitempty"`
+	// hostID is the host identifier that goes with it.
+	HostID *string `json:"hostID,omitempty"`
 	// engine is what moves the I/O: native is the kernel's own multipathing.
 	Engine *string `json:"engine,omitempty"`
 	// device is the block device on the node, such as nvme0n1.
@@ -95,6 +101,22 @@ func (b *NVMePathSetStatusApplyConfiguration) WithExpectedPaths(value int32) *NV
 // If called multiple times, the Failovers field is set to the value of the last call.
 func (b *NVMePathSetStatusApplyConfiguration) WithFailovers(value int64) *NVMePathSetStatusApplyConfiguration {
 	b.Failovers = &value
+	return b
+}
+
+// WithHostNQN sets the HostNQN field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the HostNQN field is set to the value of the last call.
+func (b *NVMePathSetStatusApplyConfiguration) WithHostNQN(value string) *NVMePathSetStatusApplyConfiguration {
+	b.HostNQN = &value
+	return b
+}
+
+// WithHostID sets the HostID field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the HostID field is set to the value of the last call.
+func (b *NVMePathSetStatusApplyConfiguration) WithHostID(value string) *NVMePathSetStatusApplyConfiguration {
+	b.HostID = &value
 	return b
 }
 
