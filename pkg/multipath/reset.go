@@ -10,12 +10,12 @@ import (
 	"github.com/braid-csi/braid/pkg/nvme"
 )
 
-// Reset zeroes the counters of a volume's head and paths, in the kernel and
-// in the ledger's count since the last reset, and records who asked for it,
-// why, when and what stood there before; the time is its own. Lifetime totals
-// stay. Controllers' counters are shared with other volumes: they are re-based
-// in the ledger and not written. Where nothing counts there is nothing to
-// reset: ErrUnsupported.
+// Reset zeroes the counters of a volume's head and paths, in the kernel where
+// it has any and in the ledger's count since the last reset, and records who
+// asked for it, why, when and what stood there before; the time is its own.
+// Lifetime totals stay. Controllers' counters are shared with other volumes:
+// they are re-based in the ledger and not written. Where nothing counts there is
+// nothing to reset: ErrUnsupported.
 //
 // The look lock is held throughout, so that no sample falls between intent,
 // write and record. Should Braid die in between, the ledger finds out at the

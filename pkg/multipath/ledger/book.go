@@ -129,6 +129,14 @@ func (b *book) check() error {
 				return fmt.Errorf("record %q: %s: more since the reset than ever", k, c)
 			}
 		}
+		if r.Witness == nil {
+			continue
+		}
+		for c, lead := range r.Witness.Lead {
+			if lead < -maxLead || lead > maxLead {
+				return fmt.Errorf("record %q: %s: a witness that leads by %d", k, c, lead)
+			}
+		}
 	}
 	if b.Records == nil {
 		b.Records = map[string]Record{}

@@ -71,6 +71,9 @@
 // count since the last reset is merely older than wanted, and whoever asked
 // finds no reset of that ID and asks again.
 //
+// Counts of BPF are nobody's to write: there the new baseline is all there is to
+// a reset, and one that was interrupted has not happened.
+//
 // Counters of a controller belong to every volume of its subsystem and are
 // never written. A volume's reset notes where they stood, and
 // ControllerRecords subtracts.

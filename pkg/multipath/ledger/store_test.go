@@ -102,16 +102,17 @@ func TestTornBook(t *testing.T) {
 func TestCorruptBook(t *testing.T) {
 	whole := pages(t)
 	for name, content := range map[string]string{
-		"binary":           "\x00\x01",
-		"another type":     "[]",
-		"no version":       strings.Replace(whole, `"version": 1,`, "", 1),
-		"version 0":        strings.Replace(whole, `"version": 1`, `"version": 0`, 1),
-		"two books":        whole + whole,
-		"another volume":   strings.Replace(whole, "example:s1", "example:s2", 1),
-		"bad namespace":    strings.Replace(whole, "uuid:0c7f", "uuid:", 1),
-		"negative counter": strings.Replace(whole, `"raw": 0`, `"raw": -1`, 1),
-		"too large":        strings.Replace(whole, `"raw": 0`, `"raw": 18446744073709551616`, 1),
-		"since over life":  strings.Replace(whole, `"sinceReset": 0`, `"sinceReset": 12`, 1),
+		"binary":            "\x00\x01",
+		"another type":      "[]",
+		"no version":        strings.Replace(whole, `"version": 1,`, "", 1),
+		"version 0":         strings.Replace(whole, `"version": 1`, `"version": 0`, 1),
+		"two books":         whole + whole,
+		"another volume":    strings.Replace(whole, "example:s1", "example:s2", 1),
+		"bad namespace":     strings.Replace(whole, "uuid:0c7f", "uuid:", 1),
+		"negative counter":  strings.Replace(whole, `"raw": 0`, `"raw": -1`, 1),
+		"too large":         strings.Replace(whole, `"raw": 0`, `"raw": 18446744073709551616`, 1),
+		"witness far ahead": strings.Replace(whole, `"exact": true`, `"exact": true, "witness": {"epoch": "w", "lead": {"failovers": 9000000000000000000}}`, 1),
+		"since over life":   strings.Replace(whole, `"sinceReset": 0`, `"sinceReset": 12`, 1),
 	} {
 		t.Run(name, func(t *testing.T) {
 			if content == whole {

@@ -82,7 +82,7 @@ func hear(before, r Record, s Sample) (_ Record, changed bool) {
 			ahead += signed(next.Raw[c])
 		}
 		tallies[c] = tallies[c].plus(max(ahead, 0) - max(lead, 0))
-		if ahead = max(ahead, -maxLead); ahead != 0 {
+		if ahead = min(max(ahead, -maxLead), maxLead); ahead != 0 {
 			next.Lead[c] = ahead
 		}
 	}
