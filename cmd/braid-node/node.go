@@ -60,6 +60,7 @@ func newEngine(c config, a *agent.Agent) (*native.Engine, error) {
 	o := native.Options{State: c.stateDir, Child: []string{self, kernelWrite}}
 	if c.bpf {
 		o.Failovers = func() (native.FailoverCounter, error) { return bpf.Attach() }
+		o.Resets = func() (native.KernelCounter, error) { return bpf.AttachResets() }
 	}
 	switch {
 	case c.nodeUID != "":

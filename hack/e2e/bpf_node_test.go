@@ -3,6 +3,7 @@ package e2e
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"runtime"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/braid-csi/braid/hack/check"
+	"github.com/braid-csi/braid/hack/guest"
 	"github.com/braid-csi/braid/hack/node"
 	"github.com/braid-csi/braid/hack/nvmehost"
 	"github.com/braid-csi/braid/hack/rig"
@@ -167,6 +169,57 @@ func TestBPFPathDeleted(t *testing.T) {
 	}
 	t.Logf("failovers: %d from the path that was deleted, %v from those there are now", all[seq], now)
 	s.reports(v, all[seq]+now[0], now[1])
+	s.detach(v)
+	s.nothingLeft()
+}
+
+// TestBPFControllerReset resets one of two controllers again and again, and
+// cuts the other's port: exactly as many resets are counted as began.
+func TestBPFControllerReset(t *testing.T) {
+	s, w := newBPFScene(t, rig.Namespace{SizeMB: 64, Delay: slow})
+	var witness *bpf.Resets
+	must(t, guest.Alone(func() (err error) {
+		witness, err = bpf.AttachResets()
+		return err
+	}))
+	cleanup(t, func() error { return guest.Alone(witness.Close) })
+	v := s.volume(0, "")
+	s.attach(v)
+	writer := s.write(v)
+	want := []uint64{1 + rand.Uint64N(4), 1}
+	first := s.reading(v).Ways[s.addr(0)].Controller
+	for range want[0] {
+		must(t, first.Reset())
+		s.waitUsable(v, 2)
+		s.goesOn(writer)
+	}
+	must(t, s.rig.Cut(1))
+	s.waitUsable(v, 1)
+	must(t, s.rig.Repair(1))
+	s.waitUsable(v, 2)
+	s.unharmed(writer)
+	failovers, err := w.failovers(s.pathsOf(v)...)
+	must(t, err)
+	t.Logf("%v resets, %v failovers", want, failovers)
+	s.reports(v, failovers...)
+
+	counts, err := witness.Counts()
+	must(t, err)
+	report, err := s.node.Paths(s.ctx, v)
+	must(t, err)
+	for i, n := range want {
+		way := s.reading(v).Ways[s.addr(i)]
+		var dir unix.Stat_t
+		must(t, unix.Stat(way.Controller.Dir(), &dir))
+		p, err := check.PathOf(report, s.addr(i))
+		must(t, err)
+		if got := p.ControllerCounts[nvme.Resets].Lifetime; got != n || counts[dir.Ino] != n {
+			t.Errorf("%s: %d resets says braid-node, %d the program, want %d", way.Controller, got, counts[dir.Ino], n)
+		}
+		if kernel := way.ControllerCounts[nvmehost.Resets]; s.kernel.Counters && kernel != n {
+			t.Errorf("%s: %d resets says sysfs, want %d", way.Controller, kernel, n)
+		}
+	}
 	s.detach(v)
 	s.nothingLeft()
 }

@@ -203,8 +203,12 @@ func wasUsable(set *PathSet, key string) bool {
 func controllerSamples(v *staged, obs *Observation) map[string]ledger.Sample {
 	out := map[string]ledger.Sample{}
 	for _, w := range pair(v.Addresses, obs.Subsystem(v.SubsystemNQN)) {
-		if w.controller != nil {
-			out[w.key()] = kernelSample(obs.At, w.controller.Epoch, w.controller.Counters)
+		switch c := w.controller; {
+		case c == nil:
+		case c.Beside != nil:
+			out[w.key()] = ledger.Sample{At: obs.At, Epoch: c.Beside.Epoch, Source: nvme.SourceBPF, Counters: c.Beside.Counters, Exact: c.Beside.Exact}
+		default:
+			out[w.key()] = kernelSample(obs.At, c.Epoch, c.Counters)
 		}
 	}
 	return out

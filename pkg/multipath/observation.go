@@ -48,6 +48,8 @@ type Controller struct {
 	// value, comparable, never reused.
 	Epoch    string
 	Counters nvme.Counters
+	// Beside is what is counted of it where the kernel does not, nil for nothing.
+	Beside *ledger.Witness
 }
 
 // Head is the block device through which a namespace is used, whichever of

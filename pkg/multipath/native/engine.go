@@ -35,7 +35,10 @@ type Options struct {
 	// Failovers begins to count failovers beside the kernel's attributes; nil
 	// leaves it to those.
 	Failovers func() (FailoverCounter, error)
-	Clock     func() time.Time
+	// Resets does the same for the resets of controllers, where the kernel does
+	// not count them.
+	Resets func() (KernelCounter, error)
+	Clock  func() time.Time
 }
 
 // Engine drives the kernel's native NVMe multipathing. It is safe for
@@ -54,6 +57,7 @@ type Engine struct {
 	clock    func() time.Time
 
 	failovers failovers
+	resets    resets
 	deletions deletions
 	looking   looking
 
@@ -85,7 +89,7 @@ func New(o Options) (*Engine, error) {
 		attr: newAttributes(o.SysFS), registry: registry{o.Registry},
 		dev: o.Dev, proc: o.Proc, fabrics: filepath.Join(o.Dev, "nvme-fabrics"), etc: o.Etc,
 		state: o.State, nodeUID: o.NodeUID, bootID: bootID,
-		child: o.Child, clock: o.Clock, failovers: failovers{attach: o.Failovers, began: make(chan struct{})},
+		child: o.Child, clock: o.Clock, failovers: failovers{attach: o.Failovers, began: make(chan struct{})}, resets: resets{attach: o.Resets},
 	}, nil
 }
 
@@ -101,6 +105,7 @@ func (e *Engine) BootID() string { return e.bootID }
 func (e *Engine) Close() {
 	e.attr.close()
 	e.failovers.close()
+	e.resets.close()
 }
 
 // Prepare makes sure that the node can connect NVMe/TCP controllers with

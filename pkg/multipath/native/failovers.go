@@ -16,19 +16,25 @@ import (
 	"github.com/braid-csi/braid/pkg/nvme"
 )
 
-// FailoverCounter counts failovers in the kernel beside its own attributes, by
-// the diskseq of a path's disk (bpf.Failovers).
-type FailoverCounter interface {
+// KernelCounter counts in the kernel beside its own attributes, by a number that
+// names the life of a disk or a controller.
+type KernelCounter interface {
 	// ID names the count: one that begins anew has another, in one boot.
 	ID() uint32
 	Counts() (map[uint64]uint64, error)
 	// Missed is how many are in no count.
 	Missed() (uint64, error)
-	// Forget drops the oldest counts of disks that are not live.
-	Forget(counts map[uint64]uint64, live func(diskseq uint64) bool) error
+	// Forget drops the oldest counts of lives that are over.
+	Forget(counts map[uint64]uint64, live func(life uint64) bool) error
+	Close() error
+}
+
+// FailoverCounter counts failovers, by the diskseq of a path's disk
+// (bpf.Failovers).
+type FailoverCounter interface {
+	KernelCounter
 	// Watch calls look whenever requests have failed over, until ctx ends.
 	Watch(ctx context.Context, look func()) error
-	Close() error
 }
 
 // failovers is the engine's use of such a count.

@@ -50,6 +50,9 @@ func (e *Engine) Observe(ctx context.Context) (*multipath.Observation, error) {
 	if err := e.failovers.enter(obs, e.bootID); err != nil {
 		return nil, err
 	}
+	if err := e.resets.enter(ctx, obs, e.bootID); err != nil {
+		return nil, err
+	}
 	return obs, nil
 }
 

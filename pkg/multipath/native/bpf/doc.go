@@ -1,5 +1,5 @@
-// Package bpf counts the requests that fail over from each path, on kernels
-// that do not, and beside those that do (Linux 7.2).
+// Package bpf counts the requests that fail over from each path, and the resets
+// of controllers, on kernels that do not, and beside those that do (Linux 7.2).
 //
 // The kernel redirects a request in one place, nvme_failover_req. A program of
 // a few dozen instructions, attached there, finds out which path the request
@@ -13,6 +13,12 @@
 // so a count belongs to one life of the path, and outlives it: what failed over
 // while the path was being removed is still there to be read afterwards.
 // Nobody but this package writes the counts.
+//
+// Resets of controllers are counted likewise, at the end of the function that
+// moves a controller to another state, by the inode number of its directory in
+// sysfs:
+//
+//	nvme_ctrl -> device -> kobj.sd (kernfs_node) -> id
 //
 // # Where it works
 //

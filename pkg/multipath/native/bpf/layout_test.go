@@ -85,3 +85,36 @@ func TestLayout(t *testing.T) {
 		})
 	}
 }
+
+func TestControllerLayout(t *testing.T) {
+	states := &btf.Enum{Name: "nvme_ctrl_state", Size: 4, Values: []btf.EnumValue{{Name: "NVME_CTRL_LIVE", Value: 1}, {Name: "NVME_CTRL_RESETTING", Value: 2}}}
+	controller := structure("nvme_ctrl", member("device", 24, pointer))
+	object := structure("kobject", member("sd", 48, pointer))
+	device := structure("device", member("kobj", 16, object))
+	node := structure("kernfs_node", member("id", 96, u64))
+	for _, tc := range []struct {
+		name         string
+		kernel, core []btf.Type
+		want         controllerLayout
+		err          string
+	}{
+		{"as it is", []btf.Type{device, node}, []btf.Type{controller, states}, controllerLayout{24, 64, 96, 2}, ""},
+		{"no such state", []btf.Type{device, node}, []btf.Type{controller, &btf.Enum{Name: "nvme_ctrl_state", Size: 4}}, controllerLayout{}, "NVME_CTRL_RESETTING"},
+		{"no controller", []btf.Type{device, node}, []btf.Type{states}, controllerLayout{}, "struct nvme_ctrl in the kernel's BTF"},
+		{"no inode", []btf.Type{device, structure("kernfs_node", member("ino", 0, u64))}, []btf.Type{controller, states}, controllerLayout{},
+			`struct kernfs_node of this kernel has no member "id"`},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			got, err := controllerLayoutOf(types(t, tc.kernel...), types(t, tc.core...))
+			if tc.err != "" {
+				if err == nil || !strings.Contains(err.Error(), tc.err) {
+					t.Errorf("error %v, want one with %q", err, tc.err)
+				}
+				return
+			}
+			if err != nil || got != tc.want {
+				t.Errorf("got %+v, %v; want %+v", got, err, tc.want)
+			}
+		})
+	}
+}

@@ -2,12 +2,13 @@ package bpf
 
 import "github.com/cilium/ebpf/asm"
 
-// function is where the kernel takes a request off its path (Linux 5.15 to at
+// failoverFunction is where the kernel takes a request off its path (Linux 5.15 to at
 // least 7.3, drivers/nvme/host/multipath.c): void f(struct request *).
-const function = "nvme_failover_req"
+const failoverFunction = "nvme_failover_req"
 
-// unassigned is the key under which requests are counted whose path could not
-// be told, or for which the map had no room. No disk has the diskseq 0.
+// unassigned is the key under which is counted what could not be told whose it
+// was, and what the map had no room for. No disk has the diskseq 0, and nothing
+// in sysfs the inode 0.
 const unassigned = 0
 
 // noExist is BPF_NOEXIST: make an element, but do not replace one.
@@ -20,16 +21,30 @@ const (
 	countSlot = -16
 )
 
-// instructions is the program for a hook: it counts one request in the map with
-// the descriptor counts, and tells so in the ring buffer with the descriptor
-// events. The map must have the key unassigned.
-func instructions(h Hook, l layout, counts, events int) asm.Instructions {
-	p := follow(h, l) // R6 = diskseq
-	p = append(p, asm.StoreMem(asm.RFP, keySlot, asm.R6, asm.DWord))
+// failoverInstructions is the program for a hook: it counts one request in the
+// map with the descriptor counts, and tells so in the ring buffer with the
+// descriptor events.
+func failoverInstructions(h Hook, l layout, counts, events int) asm.Instructions {
+	p := append(follow(h, l), add(counts)...)
+	// A buffer that is full has told already that there is something to see.
+	p = append(p,
+		asm.LoadMapPtr(asm.R1, events),
+		asm.Mov.Reg(asm.R2, asm.RFP), asm.Add.Imm(asm.R2, keySlot),
+		asm.Mov.Imm(asm.R3, 8),
+		asm.Mov.Imm(asm.R4, 0),
+		asm.FnRingbufOutput.Call(),
+	)
+	return append(p, end()...)
+}
+
+// add adds one to the count of the key in R6. The map must have the key
+// unassigned.
+func add(counts int) asm.Instructions {
+	p := asm.Instructions{asm.StoreMem(asm.RFP, keySlot, asm.R6, asm.DWord)}
 	p = append(p, lookup(counts)...)
 	p = append(p, asm.JNE.Imm(asm.R0, 0, "add"))
 
-	// The first one of this path. Another processor may be first: that is no
+	// The first one of this life. Another processor may be first: that is no
 	// failure, and whoever was, the element is there now.
 	p = append(p,
 		asm.Mov.Imm(asm.R1, 0),
@@ -53,15 +68,12 @@ func instructions(h Hook, l layout, counts, events int) asm.Instructions {
 		asm.JEq.Imm(asm.R0, 0, "end"),
 		asm.Mov.Imm(asm.R1, 1).WithSymbol("add"),
 		asm.AddAtomic.Mem(asm.R0, asm.R1, asm.DWord, 0),
-		// A buffer that is full has told already that there is something to see.
-		asm.LoadMapPtr(asm.R1, events),
-		asm.Mov.Reg(asm.R2, asm.RFP), asm.Add.Imm(asm.R2, keySlot),
-		asm.Mov.Imm(asm.R3, 8),
-		asm.Mov.Imm(asm.R4, 0),
-		asm.FnRingbufOutput.Call(),
-		asm.Mov.Imm(asm.R0, 0).WithSymbol("end"),
-		asm.Return(),
 	)
+}
+
+// end is how programs end.
+func end() asm.Instructions {
+	return asm.Instructions{asm.Mov.Imm(asm.R0, 0).WithSymbol("end"), asm.Return()}
 }
 
 // lookup leaves the address of the key's count in R0, or 0.

@@ -16,17 +16,20 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// TestInstructions shows both programs, instruction by instruction.
+// TestInstructions shows the programs, instruction by instruction.
 func TestInstructions(t *testing.T) {
 	l := layout{queue: 8, disk: 192, diskseq: 1040, argument: 112}
-	for _, h := range []Hook{Fentry, Kprobe} {
-		t.Run(string(h), func(t *testing.T) {
-			p := instructions(h, l, 3, 4)
+	for name, p := range map[string]asm.Instructions{
+		"fentry": failoverInstructions(Fentry, l, 3, 4),
+		"kprobe": failoverInstructions(Kprobe, l, 3, 4),
+		"resets": resetInstructions(controllerLayout{device: 24, directory: 48, inode: 96, resetting: 2}, 3),
+	} {
+		t.Run(name, func(t *testing.T) {
 			if err := p.Marshal(io.Discard, binary.LittleEndian); err != nil {
 				t.Errorf("no kernel takes this: %v", err)
 			}
 			got := fmt.Sprintf("%v", p)
-			golden := filepath.Join("testdata", string(h)+".golden")
+			golden := filepath.Join("testdata", name+".golden")
 			if *update {
 				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
 					t.Fatal(err)
@@ -37,7 +40,7 @@ func TestInstructions(t *testing.T) {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(string(want), got); diff != "" {
-				t.Errorf("the program for %s (-want +got):\n%s", h, diff)
+				t.Errorf("the program for %s (-want +got):\n%s", name, diff)
 			}
 		})
 	}
@@ -48,12 +51,12 @@ func TestInstructions(t *testing.T) {
 func TestInstructionsFollowTheLayout(t *testing.T) {
 	l := layout{queue: 16, disk: 24, diskseq: 32, argument: 40}
 	var fentry, kprobe []int16
-	for _, i := range instructions(Fentry, l, 3, 4) {
+	for _, i := range failoverInstructions(Fentry, l, 3, 4) {
 		if i.OpCode == asm.LoadMemOp(asm.DWord) {
 			fentry = append(fentry, i.Offset)
 		}
 	}
-	for _, i := range instructions(Kprobe, l, 3, 4) {
+	for _, i := range failoverInstructions(Kprobe, l, 3, 4) {
 		if i.OpCode == asm.Add.Op(asm.ImmSource) && i.Dst == asm.R3 && i.Constant > 0 {
 			kprobe = append(kprobe, int16(i.Constant))
 		}
