@@ -41,7 +41,11 @@ func newNode(ctx context.Context, c config) (*node, error) {
 	if n.engine, err = newEngine(c, n.agent); err != nil {
 		return nil, err
 	}
-	n.engine.CountFailovers(ctx) // before anybody is kept waiting by it
+	// The first observation begins to count by BPF, which takes a moment: nobody
+	// shall be kept waiting by it.
+	if _, err := n.engine.Observe(ctx); err != nil {
+		return nil, err
+	}
 	record, err := ledger.Open(ctx, filepath.Join(c.stateDir, "ledger"))
 	if err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)

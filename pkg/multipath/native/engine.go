@@ -93,10 +93,6 @@ func New(o Options) (*Engine, error) {
 	}, nil
 }
 
-// CountFailovers begins to count failovers if it can, which takes a moment. It
-// need not be called: else the first observation does.
-func (e *Engine) CountFailovers(ctx context.Context) { e.failovers.begin(ctx, e.attr.root) }
-
 // BootID identifies this boot of the node: what was connected in another one
 // is gone.
 func (e *Engine) BootID() string { return e.bootID }

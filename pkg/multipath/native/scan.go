@@ -25,7 +25,7 @@ const (
 // meanwhile; any other failure is an error, because a scan that saw half of
 // the node must not be taken for the node.
 func (e *Engine) Observe(ctx context.Context) (*multipath.Observation, error) {
-	e.CountFailovers(ctx)
+	e.failovers.begin(ctx, e.attr.root)
 	obs := &multipath.Observation{At: e.now()}
 	names, err := e.list(subsystemClass)
 	if err != nil {
