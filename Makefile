@@ -27,7 +27,7 @@ demo: lab ## Cut a path under I/O on a real Kubernetes and see what kubectl says
 # Crashes at every step and the like take longer than one wants to wait for
 # each change: they are part of e2e.
 .PHONY: test
-test: SKIP = ^Test(Crash|Hung|Userspace|BPF)
+test: SKIP = ^Test(Crash|Hung|Userspace|BPF|Legacy)
 test: unit api scenarios story ## Everything: unit tests, API tests, scenarios on a real kernel, the story on Kubernetes
 
 .PHONY: unit
@@ -54,7 +54,8 @@ run_tests = @if sed -n 's/^func \(Test[A-Za-z0-9_]*\).*/\1/p' hack/$(1)/*_test.g
 .PHONY: scenarios
 scenarios: ## Scenarios on a real kernel, without Kubernetes
 	$(call run_tests,e2e,build faultpoints testbed, -exec '$(CURDIR)/$(VM) exec -kernel $(KERNEL) -o $(ARTIFACTS)/e2e \
-		-add $(CURDIR)/bin/braid-node=/usr/bin/braid-node -add $(CURDIR)/bin/braid-node-faultpoints=/usr/bin/braid-node-faultpoints')
+		-add $(CURDIR)/bin/braid-node=/usr/bin/braid-node -add $(CURDIR)/bin/braid-node-faultpoints=/usr/bin/braid-node-faultpoints \
+		-add $(CURDIR)/bin/braid-csi19=/usr/bin/braid-csi19')
 
 .PHONY: machines
 machines: ## Scenarios that take several machines: other kernels, a reboot
@@ -106,6 +107,7 @@ build: ## Build the programs into bin/
 testbed: ## Build the test bed's programs and fetch what it needs
 	@echo "building the test bed"
 	@$(GO) -C hack build -trimpath -o ../bin/ ./cmd/...
+	@$(GO) -C hack/csi19 build -trimpath -o ../../bin/braid-csi19 .
 	@$(VM) setup -kernel $(KERNEL)
 
 .PHONY: lint

@@ -123,7 +123,8 @@ func (n *node) run(ctx context.Context) error {
 func (n *node) driver() (*driver.Driver, error) {
 	c := driver.Config{
 		NodeID: n.config.nodeID, Version: version, Paths: n.layer, Volumes: volume.New(volume.Linux()), Health: n.monitor,
-		Probe: func(context.Context) error { return n.layer.Observing() },
+		LegacyVolumeCondition: n.config.legacyVolumeCondition,
+		Probe:                 func(context.Context) error { return n.layer.Observing() },
 	}
 	if n.agent != nil {
 		c.Reported = n.agent.Reported

@@ -34,6 +34,7 @@ type config struct {
 	nodeID, nodeUID                           string
 	agent                                     bool
 	kubeconfig                                string
+	legacyVolumeCondition                     bool
 	stateDir                                  string
 	pollInterval                              time.Duration
 	bpf                                       bool
@@ -55,6 +56,7 @@ func parseConfig(args []string) (config, error) {
 	f.StringVar(&c.nodeUID, "node-uid", "", "unique ID of this node, from which a host NQN is derived where the node has none; by default the Node object's with -agent, else a random one")
 	f.StringVar(&c.stateDir, "state-dir", "/var/lib/braid", "directory of the ledger and the volumes' records; must survive a reboot")
 	f.StringVar(&c.registrationSocket, "registration-socket", "", "unix socket by which kubelet finds the driver, in its folder plugins_registry; empty for none")
+	f.BoolVar(&c.legacyVolumeCondition, "legacy-volume-condition", false, "tell of volumes' health also by CSI's volume condition, which kubelet up to 1.36 reads")
 	f.BoolVar(&c.agent, "agent", false, "report path sets to the Kubernetes API, and carry out remediations")
 	f.StringVar(&c.kubeconfig, "kubeconfig", "", "how -agent reaches the API server; empty: as a pod of the cluster")
 	f.BoolVar(&c.bpf, "bpf", true, "count failovers by a BPF program as well, also on kernels that do not count them")

@@ -56,6 +56,7 @@ func TestBadValues(t *testing.T) {
 		{`node.metricsAddress="127.0.0.1:9810"`, "/node/metricsAddress"},
 		{`node.metricsPort="9810"`, "/node/metricsPort"},
 		{`node.metricsPort=-1`, "/node/metricsPort"},
+		{`node.legacyVolumeCondition="yes"`, "/node/legacyVolumeCondition"},
 		{`node.maxUnavailable=0`, "/node/maxUnavailable"},
 		{`node.maxUnavailable="101%"`, "/node/maxUnavailable"},
 		{`node.priorityClassName=null`, "at '/node': missing property 'priorityClassName'"},
@@ -88,6 +89,25 @@ func TestBadValues(t *testing.T) {
 		_, diagnostics, err := helm(t, "template", "braid", chartDir, "--set-json", tc.value)
 		if err == nil || !strings.Contains(diagnostics, tc.wrong) {
 			t.Errorf("%s: error %v, want one with %q:\n%s", tc.value, err, tc.wrong, diagnostics)
+		}
+	}
+}
+
+// TestLegacyVolumeCondition: kubelets are as old as the cluster, unless somebody
+// knows better.
+func TestLegacyVolumeCondition(t *testing.T) {
+	for _, tc := range []struct{ version, set, want string }{
+		{"1.31.0", "auto", "true"},
+		{"1.36.3", "auto", "true"},
+		{"v1.36.9-eks-0a1b2c3", "auto", "true"},
+		{"1.37.0-rc.1", "auto", "false"},
+		{"1.37.2", "auto", "false"},
+		{"1.37.2", "true", "true"},
+		{"1.36.3", "false", "false"},
+	} {
+		out := render(t, "--kube-version", tc.version, "--set", "node.legacyVolumeCondition="+tc.set)
+		if !strings.Contains(out, "\n            - -legacy-volume-condition="+tc.want+"\n") {
+			t.Errorf("Kubernetes %s, %s: the flag is not %s", tc.version, tc.set, tc.want)
 		}
 	}
 }

@@ -40,6 +40,8 @@ type Config struct {
 	// PollInterval is the time between two observations; braid-node's default
 	// where zero.
 	PollInterval time.Duration
+	// LegacyVolumeCondition is the flag for kubelets up to 1.36.
+	LegacyVolumeCondition bool
 	// Zeroed are attributes of sysfs that braid-node, and nobody else, reads
 	// as 0: what a kernel would look like that does not count.
 	Zeroed []string
@@ -102,7 +104,8 @@ func (n *Node) Start(ctx context.Context) error {
 }
 
 func (n *Node) command() *exec.Cmd {
-	args := []string{"serve", "-state-dir", n.StateDir, "-clear-after", n.ClearAfter.String(), "-node-id", "guest", "-v=2", fmt.Sprintf("-bpf=%t", n.BPF)}
+	args := []string{"serve", "-state-dir", n.StateDir, "-clear-after", n.ClearAfter.String(), "-node-id", "guest", "-v=2",
+		fmt.Sprintf("-bpf=%t", n.BPF), fmt.Sprintf("-legacy-volume-condition=%t", n.LegacyVolumeCondition)}
 	if n.PollInterval != 0 {
 		args = append(args, "-poll-interval", n.PollInterval.String())
 	}

@@ -166,7 +166,7 @@ type scene struct {
 	clock time.Time
 	found map[string][]health.Finding
 	told  map[string][]health.Finding // what the health monitor was told
-	used  bool // an orphan's volume is in use
+	used  bool                        // an orphan's volume is in use
 	queue map[string]time.Time
 }
 

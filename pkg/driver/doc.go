@@ -13,6 +13,8 @@
 // Volume health is answered from memory: kubelet asks for one volume after
 // another, and one hanging answer would stall the health of every driver on
 // the node.
+// Where a flag says so, kubelets up to 1.36 find it too, where CSI had it before
+// 1.13 (legacy.go).
 //
 // Handlers return plain errors; one interceptor turns them into gRPC codes
 // (errors.go).

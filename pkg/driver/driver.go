@@ -53,6 +53,9 @@ type Config struct {
 	Paths   paths
 	Volumes *volume.Volumes
 	Health  findings
+	// LegacyVolumeCondition makes answers about a volume's usage bear its
+	// health too, for kubelets up to 1.36.
+	LegacyVolumeCondition bool
 	// Probe tells why the node cannot serve volumes at all; nil if it can.
 	// Without it the driver is always fine. It is called often, and must not
 	// touch a device.

@@ -2,6 +2,7 @@ package driver
 
 import (
 	"context"
+	"slices"
 
 	"github.com/container-storage-interface/spec/lib/go/csi"
 )
@@ -20,8 +21,12 @@ var nodeCapabilities = []csi.NodeServiceCapability_RPC_Type{
 
 // NodeGetCapabilities tells what the node service can do.
 func (d *Driver) NodeGetCapabilities(context.Context, *csi.NodeGetCapabilitiesRequest) (*csi.NodeGetCapabilitiesResponse, error) {
+	capabilities := nodeCapabilities
+	if d.LegacyVolumeCondition {
+		capabilities = append(slices.Clip(capabilities), legacyVolumeCondition)
+	}
 	res := &csi.NodeGetCapabilitiesResponse{}
-	for _, c := range nodeCapabilities {
+	for _, c := range capabilities {
 		res.Capabilities = append(res.Capabilities, &csi.NodeServiceCapability{
 			Type: &csi.NodeServiceCapability_Rpc{Rpc: &csi.NodeServiceCapability_RPC{Type: c}},
 		})

@@ -33,6 +33,15 @@ func (d *Driver) NodeGetVolumeStats(ctx context.Context, req *csi.NodeGetVolumeS
 	if err != nil {
 		return nil, err
 	}
+	res, err := d.usage(ctx, mounted)
+	if d.LegacyVolumeCondition {
+		return d.withCondition(req.GetVolumeId(), res, err)
+	}
+	return res, err
+}
+
+// usage tells how full what is mounted is.
+func (d *Driver) usage(ctx context.Context, mounted volume.Mount) (*csi.NodeGetVolumeStatsResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, statsTimeout)
 	defer cancel()
 	stats, err := d.Volumes.Stats(ctx, mounted)

@@ -83,3 +83,13 @@ imagePullSecrets:
 {{- end -}}
 {{- end -}}
 {{- end -}}
+
+{{- /* Whether kubelets find volumes' health where CSI had it before 1.13. */ -}}
+{{- define "braid.node.legacyVolumeCondition" -}}
+{{- $set := toString .Values.node.legacyVolumeCondition -}}
+{{- if eq $set "auto" -}}
+{{- semverCompare "<1.37.0-0" .Capabilities.KubeVersion.Version -}}
+{{- else -}}
+{{- $set -}}
+{{- end -}}
+{{- end -}}

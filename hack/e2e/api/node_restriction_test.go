@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	applymetav1 "k8s.io/client-go/applyconfigurations/meta/v1"
@@ -132,6 +133,58 @@ func TestNodeRestriction(t *testing.T) {
 			deniedBy(t, how+", "+a.name, a.do(t.Context(), c, "node-a"), nodeRestriction,
 				"an agent's token must be bound to its node or to its pod, and this one is not")
 		}
+	}
+}
+
+// TestHostNQNUniqueIsTheControllers: the condition by which a node learns that
+// another one presents its host NQN is applied by the controller, with the
+// chart's role, beside what the agent applies; no agent may write it, and none
+// takes it away by applying its own.
+func TestHostNQNUniqueIsTheControllers(t *testing.T) {
+	enforced(t)
+	namespace, account := agentAccount(t)
+	node := addNodes(t, "node-a")[0]
+	set := appliedSet(t, setOf(node.Name), node.Name, 2)
+	unique := func(status metav1.ConditionStatus) *apply.NVMePathSetApplyConfiguration {
+		s := apply.NVMePathSetStatus()
+		if status != "" {
+			s.WithConditions(applymetav1.Condition().WithType(v1alpha1.ConditionHostNQNUnique).WithStatus(status).
+				WithReason(v1alpha1.ReasonDuplicateHostNQN).WithMessage("").WithLastTransitionTime(noon))
+		}
+		return apply.NVMePathSet(set.Name).WithUID(set.UID).WithStatus(s)
+	}
+	theController := withToken(t, namespace, "braid-controller", nil)
+	theAgent := withToken(t, namespace, account, node)
+	const manager = client.FieldOwner("braid-controller")
+	is := func(when string, want metav1.ConditionStatus) {
+		t.Helper()
+		must(t, server.admin.Get(t.Context(), client.ObjectKeyFromObject(set), set))
+		var got metav1.ConditionStatus
+		if c := meta.FindStatusCondition(set.Status.Conditions, v1alpha1.ConditionHostNQNUnique); c != nil {
+			got = c.Status
+		}
+		if got != want || len(set.Status.Paths) != 2 {
+			t.Errorf("%s: the condition is %q, want %q; %d paths", when, got, want, len(set.Status.Paths))
+		}
+	}
+	refused := func(what string, ac *apply.NVMePathSetApplyConfiguration) {
+		t.Helper()
+		err := theAgent.Status().Apply(t.Context(), ac, agent, client.ForceOwnership)
+		deniedBy(t, what, err, nodeRestriction, "an agent may not write the condition HostNQNUnique, which is the controller's")
+	}
+
+	refused("an agent that makes the condition", unique(metav1.ConditionTrue))
+	must(t, theController.Status().Apply(t.Context(), unique(metav1.ConditionFalse), manager, client.ForceOwnership))
+	is("after the controller's", metav1.ConditionFalse)
+	must(t, theAgent.Status().Apply(t.Context(), appliedStatus(set.Name, 2), agent, client.ForceOwnership))
+	is("after the agent's own", metav1.ConditionFalse)
+	refused("an agent that changes the condition", unique(metav1.ConditionTrue))
+	must(t, theController.Status().Apply(t.Context(), unique(""), manager, client.ForceOwnership))
+	is("after the controller has taken it back", "")
+
+	err := theController.Apply(t.Context(), applied(set.Name, node.Name).WithLabels(map[string]string{"x": "y"}), manager, client.ForceOwnership)
+	if !apierrors.IsForbidden(err) {
+		t.Errorf("the controller may write more of a path set than its status: %v", err)
 	}
 }
 
