@@ -38,6 +38,9 @@ type Config struct {
 	ControllerManagerFlags []string
 	// Kubelet overrides fields of its KubeletConfiguration.
 	Kubelet map[string]any
+	// Kubelet136 gives the node the kubelet of Kubernetes 1.36, an older one
+	// than the rest of the cluster.
+	Kubelet136 bool
 	// Verbosity is how much the kubelet logs.
 	Verbosity int
 	// Images are the tarballs of images the node has, as package image writes them.

@@ -57,7 +57,13 @@ func prepare(ctx context.Context, cfg Config) (*parts, error) {
 	if p.kernel, err = kernel.NewCache(p.cache, cfg.Progress).Get(ctx, spec); err != nil {
 		return nil, err
 	}
-	p.disk, err = disk.Image(ctx, store, disk.Contents{Debian: p.debian, Programs: p.programs, Kernel: p.kernel})
+	contents := disk.Contents{Debian: p.debian, Programs: p.programs, Kernel: p.kernel}
+	if cfg.Kubelet136 {
+		if contents.Kubelet, err = hyper.Kubelet136(ctx, store, p.hack); err != nil {
+			return nil, err
+		}
+	}
+	p.disk, err = disk.Image(ctx, store, contents)
 	return &p, err
 }
 

@@ -49,6 +49,8 @@ type Config struct {
 	Gates map[string]bool
 	// Kernel is the node's.
 	Kernel string
+	// Kubelet136 gives the node an older kubelet than the cluster has.
+	Kubelet136 bool
 	// Logs is the folder for the logs of the cluster.
 	Logs     string
 	Progress func(format string, args ...any)
@@ -96,7 +98,7 @@ func (l *Lab) start(ctx context.Context) error {
 		return err
 	}
 	l.Cluster, err = cluster.Start(ctx, cluster.Config{
-		Kernel: l.cfg.Kernel, NodeName: NodeName, FeatureGates: l.cfg.Gates,
+		Kernel: l.cfg.Kernel, Kubelet136: l.cfg.Kubelet136, NodeName: NodeName, FeatureGates: l.cfg.Gates,
 		Images: []string{l.cfg.Image, writer}, Logs: l.cfg.Logs, Progress: l.cfg.Progress,
 		// A node that is gone is called so soon, for those who wait for it.
 		ControllerManagerFlags: []string{"--node-monitor-grace-period=20s"},

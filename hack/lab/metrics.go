@@ -29,6 +29,15 @@ func (l *Lab) Metrics(ctx context.Context) (map[string]float64, error) {
 	return series(res.Body)
 }
 
+// KubeletMetrics are those of the node's kubelet.
+func (l *Lab) KubeletMetrics(ctx context.Context) (map[string]float64, error) {
+	c, err := l.Run(ctx, "kubectl", "get", "--raw=/api/v1/nodes/"+NodeName+"/proxy/metrics")
+	if err != nil {
+		return nil, err
+	}
+	return series(strings.NewReader(c.Output))
+}
+
 // series reads Prometheus's text format.
 func series(r io.Reader) (map[string]float64, error) {
 	all := map[string]float64{}

@@ -14,11 +14,11 @@ import (
 
 var duplicate = health.Finding{Status: health.Degraded, Reason: health.DuplicateHostNQN, Message: "node worker-2 presents the same host NQN"}
 
-// judged writes what the controller says of the volume's path set, and lets the
-// watch bring it.
-func (s *scene) judged(volumeID string, status metav1.ConditionStatus, reason string) {
+// judged writes what the controller says of the path set, and lets the watch
+// bring it.
+func (s *scene) judged(status metav1.ConditionStatus, reason string) {
 	s.t.Helper()
-	set := s.pathSet(volumeID)
+	set := s.pathSet("orders")
 	meta.SetStatusCondition(&set.Status.Conditions, metav1.Condition{
 		Type: v1alpha1.ConditionHostNQNUnique, Status: status, Reason: reason, Message: duplicate.Message,
 	})
@@ -33,11 +33,11 @@ func (s *scene) judged(volumeID string, status metav1.ConditionStatus, reason st
 func TestHeardOfTheCluster(t *testing.T) {
 	s := newScene(t, newFakeAPI(t, worker("n-1")))
 	s.watch(5, orders())
-	s.judged("orders", metav1.ConditionTrue, v1alpha1.ReasonHealthy)
+	s.judged(metav1.ConditionTrue, v1alpha1.ReasonHealthy)
 	if len(s.told["orders"]) != 0 {
 		t.Errorf("all is well, and health was told of %v", s.told)
 	}
-	s.judged("orders", metav1.ConditionFalse, v1alpha1.ReasonDuplicateHostNQN)
+	s.judged(metav1.ConditionFalse, v1alpha1.ReasonDuplicateHostNQN)
 	s.watch(5, orders())
 	if diff := cmp.Diff([]health.Finding{duplicate}, s.told["orders"]); diff != "" {
 		t.Errorf("told to health (-want +got):\n%s", diff)
@@ -49,7 +49,7 @@ func TestHeardOfTheCluster(t *testing.T) {
 	if c := meta.FindStatusCondition(set.Status.Conditions, v1alpha1.ConditionHostNQNUnique); c == nil || c.Status != metav1.ConditionFalse {
 		t.Errorf("the controller's condition has become %+v", c)
 	}
-	s.judged("orders", metav1.ConditionTrue, v1alpha1.ReasonHealthy)
+	s.judged(metav1.ConditionTrue, v1alpha1.ReasonHealthy)
 	s.watch(5, orders())
 	if got := ready(s.pathSet("orders")); got != "True/Healthy" || len(s.told["orders"]) != 0 {
 		t.Errorf("Ready is %s after it was over, and health was told of %v", got, s.told)
@@ -71,7 +71,7 @@ func TestHeardBeforeTheStart(t *testing.T) {
 	api := newFakeAPI(t, worker("n-1"))
 	s := newScene(t, api)
 	s.watch(5, orders())
-	s.judged("orders", metav1.ConditionFalse, v1alpha1.ReasonDuplicateHostNQN)
+	s.judged(metav1.ConditionFalse, v1alpha1.ReasonDuplicateHostNQN)
 	s.watch(5, orders())
 	before := len(s.events())
 

@@ -60,4 +60,13 @@
 // An error is told in status.detachError only after some patience. The
 // attach/detach controller backs off from it, for up to two minutes; and most
 // volumes are unstaged by then anyway.
+//
+// 2026-11-22: the controller also compares what nodes present to targets. Two
+// with one host NQN pass for one host, and neither can see the other
+// (hostnqn.go). It says so in a condition of their path sets that is its own: it
+// has its own field manager, an admission policy keeps agents from writing it,
+// and the rest of a path set stays the agent's. What the condition means for a
+// node's health, the agent says. A node is known by its path sets: one that has
+// none presents nothing, and one that is off presents what its path sets say,
+// until they go with it.
 package controller

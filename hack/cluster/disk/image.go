@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -25,7 +26,9 @@ type Contents struct {
 	// Debian is the folder Packages returned.
 	Debian   string
 	Programs *hyper.Programs
-	Kernel   *kernel.Kernel
+	// Kubelet takes the place of the kubelet in Programs, if there is one.
+	Kubelet *hyper.Programs
+	Kernel  *kernel.Kernel
 }
 
 // Image returns the file of a disk with an ext4 file system, which is made if
@@ -35,7 +38,11 @@ func Image(ctx context.Context, store cache.Store, c Contents) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	key := cache.Key(filepath.Base(c.Debian), c.Programs.Key(), c.Kernel.Release, config)
+	parts := []string{filepath.Base(c.Debian), c.Programs.Key(), c.Kernel.Release, config}
+	if c.Kubelet != nil {
+		parts = append(parts, c.Kubelet.Key())
+	}
+	key := cache.Key(parts...)
 	dir, err := store.Get(ctx, "nodes", key, func(ctx context.Context, dir string) error {
 		store.Progress("node: making its disk")
 		root := filepath.Join(dir, "root")
@@ -74,6 +81,12 @@ func (c Contents) stage(root string) error {
 		c.Kernel.Modules(): filepath.Join("usr/lib/modules", c.Kernel.Release),
 	} {
 		if err := cache.Link(from, filepath.Join(root, to)); err != nil {
+			return fmt.Errorf("contents of the disk: %w", err)
+		}
+	}
+	if c.Kubelet != nil {
+		to := filepath.Join(root, "usr/local/bin/kubelet")
+		if err := errors.Join(os.Remove(to), os.Link(c.Kubelet.Path("kubelet"), to)); err != nil {
 			return fmt.Errorf("contents of the disk: %w", err)
 		}
 	}

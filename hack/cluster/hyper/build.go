@@ -34,10 +34,22 @@ func (p *Programs) Path(name string) string { return filepath.Join(p.Dir, name) 
 // Key names this build, for what is made from it in turn.
 func (p *Programs) Key() string { return filepath.Base(p.Dir) }
 
-// Get returns the programs, which it builds if the cache does not have them:
-// that takes some minutes, three gigabytes of memory and four of disk.
+// Get returns the programs of a cluster, which it builds if the cache does not
+// have them: that takes some minutes, three gigabytes of memory and four of
+// disk.
 func Get(ctx context.Context, store cache.Store, hack string) (*Programs, error) {
-	s, err := readSource(ctx, filepath.Join(hack, "kubernetes"))
+	return get(ctx, store, filepath.Join(hack, "kubernetes"), hyper, names...)
+}
+
+// Kubelet136 returns a folder with the kubelet of Kubernetes 1.36, for a node
+// that is older than its cluster. That is built as the others are.
+func Kubelet136(ctx context.Context, store cache.Store, hack string) (*Programs, error) {
+	return get(ctx, store, filepath.Join(hack, "kubelet136"), "kubelet")
+}
+
+// get builds a module into one binary, with links to it.
+func get(ctx context.Context, store cache.Store, module, binary string, links ...string) (*Programs, error) {
+	s, err := readSource(ctx, module)
 	if err != nil {
 		return nil, fmt.Errorf("kubernetes: %w", err)
 	}
@@ -46,7 +58,15 @@ func Get(ctx context.Context, store cache.Store, hack string) (*Programs, error)
 		return nil, fmt.Errorf("kubernetes: %w", err)
 	}
 	dir, err := store.Get(ctx, kind, key, func(ctx context.Context, dir string) error {
-		return s.build(ctx, dir, store.Progress)
+		if err := s.build(ctx, dir, binary, store.Progress); err != nil {
+			return err
+		}
+		for _, name := range links {
+			if err := os.Symlink(binary, filepath.Join(dir, name)); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, err
@@ -54,9 +74,9 @@ func Get(ctx context.Context, store cache.Store, hack string) (*Programs, error)
 	return &Programs{Dir: dir, Version: s.version}, nil
 }
 
-// build leaves in dir nothing but the programs. It has a build cache of its
+// build leaves in dir nothing but the binary. It has a build cache of its
 // own, because in the user's the thousands of packages would stay for days.
-func (s source) build(ctx context.Context, dir string, progress func(string, ...any)) error {
+func (s source) build(ctx context.Context, dir, binary string, progress func(string, ...any)) error {
 	began := time.Now()
 	progress("kubernetes %s: fetching modules", s.version)
 	deps, err := s.goTool(ctx, "list", "-deps", ".")
@@ -67,7 +87,7 @@ func (s source) build(ctx context.Context, dir string, progress func(string, ...
 	progress("kubernetes %s: building %d packages, once", s.version, total)
 
 	buildCache := filepath.Join(dir, "build-cache")
-	args := append([]string{"build", "-v", "-o", filepath.Join(dir, hyper)}, s.buildFlags()...)
+	args := append([]string{"build", "-v", "-o", filepath.Join(dir, binary)}, s.buildFlags()...)
 	cmd := s.command(ctx, append(args, ".")...)
 	cmd.Env = append(cmd.Env, "GOCACHE="+buildCache)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // with its compilers
@@ -90,11 +110,6 @@ func (s source) build(ctx context.Context, dir string, progress func(string, ...
 	}
 	if err := os.RemoveAll(buildCache); err != nil {
 		return err
-	}
-	for _, name := range names {
-		if err := os.Symlink(hyper, filepath.Join(dir, name)); err != nil {
-			return err
-		}
 	}
 	progress("kubernetes %s: built in %s", s.version, time.Since(began).Round(time.Second))
 	return nil

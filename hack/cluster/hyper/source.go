@@ -38,7 +38,7 @@ func FindSource() (string, error) {
 	return "", errors.New("no hack/kubernetes in or above this folder: run it inside Braid's source tree")
 }
 
-// source is the module in hack/kubernetes.
+// source is a module that builds programs of Kubernetes.
 type source struct {
 	dir       string
 	goVersion string

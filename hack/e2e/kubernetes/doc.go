@@ -1,6 +1,6 @@
 // Package kubernetes has the scenarios that need a cluster: Braid installed by
 // its chart on a real Kubernetes, whose node has a real kernel with counters.
-// They run on this machine as root, by make e2e RUN=Kubernetes.
+// They run on this machine as root, by make e2e RUN='Kubernetes|Legacy|HostNQN'.
 //
 // A scenario begins with newScene, which builds a target of its own on the
 // node, and ends with end, which wants nothing to be left. The cluster is

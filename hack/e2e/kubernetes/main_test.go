@@ -25,16 +25,16 @@ func TestMain(m *testing.M) {
 // sharedLab is one cluster at a time: two would take turns on the processor.
 type sharedLab struct {
 	lab   *lab.Lab
-	gates map[string]bool
+	kind  kind
 	count int
 }
 
 var shared sharedLab
 
-// get returns a cluster with the gates, and starts it if it is not there.
-func (s *sharedLab) get(t *testing.T, gates map[string]bool) *lab.Lab {
+// get returns a cluster of that kind, and starts it if it is not there.
+func (s *sharedLab) get(t *testing.T, k kind) *lab.Lab {
 	t.Helper()
-	if s.lab != nil && s.lab.Err() == nil && maps.Equal(s.gates, gates) {
+	if s.lab != nil && s.lab.Err() == nil && s.kind.kubelet136 == k.kubelet136 && maps.Equal(s.kind.gates, k.gates) {
 		return s.lab
 	}
 	if err := s.close(); err != nil {
@@ -44,7 +44,7 @@ func (s *sharedLab) get(t *testing.T, gates map[string]bool) *lab.Lab {
 	must(t, err)
 	s.count++
 	cfg := lab.Config{
-		Source: source, Gates: gates, Kernel: os.Getenv("BRAID_KERNEL"),
+		Source: source, Gates: k.gates, Kubelet136: k.kubelet136, Kernel: os.Getenv("BRAID_KERNEL"),
 		Image:    cmp.Or(os.Getenv("BRAID_IMAGE"), lab.ImageFile(source)),
 		Logs:     filepath.Join(artifacts(t), fmt.Sprintf("cluster-%d", s.count)),
 		Progress: func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) },
@@ -55,7 +55,7 @@ func (s *sharedLab) get(t *testing.T, gates map[string]bool) *lab.Lab {
 	// The cluster outlives the test that starts it.
 	s.lab, err = lab.Start(context.WithoutCancel(t.Context()), cfg)
 	must(t, err)
-	s.gates = maps.Clone(gates)
+	s.kind = k
 	return s.lab
 }
 

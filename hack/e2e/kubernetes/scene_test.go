@@ -23,11 +23,18 @@ const (
 	lost = "PathRedundancyLost"
 )
 
-// The feature gates of the two kinds of cluster.
+// kind is what clusters differ in.
+type kind struct {
+	gates      map[string]bool
+	kubelet136 bool
+}
+
 var (
-	alphaOn = map[string]bool{"CSIVolumeHealth": true}
+	alphaOn = kind{gates: map[string]bool{"CSIVolumeHealth": true}}
 	// alphaOff is what clusters are by default, said aloud.
-	alphaOff = map[string]bool{"AllAlpha": false}
+	alphaOff = kind{gates: map[string]bool{"AllAlpha": false}}
+	// oldNode is in the middle of an upgrade, and older than the API server.
+	oldNode = kind{gates: alphaOn.gates, kubelet136: true}
 )
 
 // scene is what a scenario plays on: a cluster with Braid, a target with two
@@ -43,16 +50,17 @@ type scene struct {
 	evidence string
 }
 
-// newScene builds a scene; nothing of the volume is in the cluster yet.
-func newScene(t *testing.T, gates map[string]bool) *scene {
+// newScene builds a scene, in which the chart has these values; nothing of the
+// volume is in the cluster yet.
+func newScene(t *testing.T, k kind, sets ...string) *scene {
 	t.Helper()
-	name := strings.ToLower(strings.TrimPrefix(t.Name(), "TestKubernetes"))
+	name := strings.ToLower(strings.TrimPrefix(strings.TrimPrefix(t.Name(), "Test"), "Kubernetes"))
 	// What a scenario leaves is looked at after the test's own context has ended.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 15*time.Minute)
 	t.Cleanup(cancel)
-	s := &scene{t: t, ctx: ctx, lab: shared.get(t, gates), pod: name + "-writer", evidence: filepath.Join(artifacts(t), t.Name())}
+	s := &scene{t: t, ctx: ctx, lab: shared.get(t, k), pod: name + "-writer", evidence: filepath.Join(artifacts(t), t.Name())}
 	t.Cleanup(s.sweep)
-	s.install()
+	s.install(sets...)
 	s.volume = lab.Volume{Name: name, NQN: "nqn.2026-11.test.braid:" + name, UUID: uuid(name)}
 	var err error
 	s.rig, err = s.lab.NewRig(ctx, rig.Config{NQN: s.volume.NQN, Namespaces: []rig.Namespace{{UUID: s.volume.UUID, SizeMB: 64, Delay: slow}}})
