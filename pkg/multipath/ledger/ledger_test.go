@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
-	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -121,11 +119,19 @@ func TestRecordsAreCopies(t *testing.T) {
 func TestConcurrentUse(t *testing.T) {
 	l := open(t, t.TempDir())
 	done := make(chan error)
-	const workers = 4
+	const workers, turns = 4, 10
+	all := func(i int) map[string]Sample {
+		samples := map[string]Sample{}
+		for w := range workers {
+			samples[fmt.Sprint("p", w)] = sample(i, uint64(i))
+		}
+		return samples
+	}
+	observe(t, l, volume, all(0)) // while a reset is pending, nothing new is counted
 	for w := range workers {
 		go func() {
 			var err error
-			for i := range 10 {
+			for i := 1; i <= turns; i++ {
 				samples := map[string]Sample{fmt.Sprint("p", w): sample(i, uint64(i))}
 				err = errors.Join(err, l.Observe(muted(t), volume, samples), l.Observe(muted(t), controllers, samples))
 				l.ControllerRecords(volume)
@@ -143,8 +149,12 @@ func TestConcurrentUse(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if got := slices.Sorted(maps.Keys(l.Records(volume))); len(got) != workers {
-		t.Errorf("records = %v, want %d", got, workers)
+	observe(t, l, volume, all(turns+1))
+	records := l.Records(volume)
+	for w := range workers {
+		if got := records[fmt.Sprint("p", w)].Tallies[nvme.Failovers].Lifetime; got != turns+1 {
+			t.Errorf("p%d: lifetime %d, want %d", w, got, turns+1)
+		}
 	}
 }
 
