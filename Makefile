@@ -43,7 +43,7 @@ race: ## Unit tests under the race detector (needs a C compiler)
 
 # Those that take several machines run for hours: they are asked for by name.
 .PHONY: e2e
-e2e: scenarios $(if $(filter .,$(RUN)),,machines) api kubernetes ## Every scenario, or some: make e2e RUN='FailoverANA|KubernetesStory'
+e2e: scenarios $(if $(filter .,$(RUN)),,machines) $(if $(findstring Userspace,$(RUN)),model) api kubernetes ## Every scenario, or some: make e2e RUN='FailoverANA|KubernetesStory'
 
 # run_tests FOLDER,WHAT IT NEEDS,FLAGS: where no test has a name that RUN wants,
 # nothing is built or started.
@@ -51,11 +51,17 @@ run_tests = @if sed -n 's/^func \(Test[A-Za-z0-9_]*\).*/\1/p' hack/$(1)/*_test.g
 	set -e; $(MAKE) --no-print-directory $(2); cd hack; set -x; \
 	$(GO) test ./$(1) -count=1 -v -run '$(RUN)' $(if $(SKIP),-skip '$(SKIP)') -timeout $(E2E_TIMEOUT)$(3); fi
 
+IN_VM = -exec '$(CURDIR)/$(VM) exec -kernel $(KERNEL) -o $(ARTIFACTS)/e2e \
+	-add $(CURDIR)/bin/braid-node=/usr/bin/braid-node -add $(CURDIR)/bin/braid-node-faultpoints=/usr/bin/braid-node-faultpoints \
+	-add $(CURDIR)/bin/braid-csi19=/usr/bin/braid-csi19'
+
 .PHONY: scenarios
 scenarios: ## Scenarios on a real kernel, without Kubernetes
-	$(call run_tests,e2e,build faultpoints testbed, -exec '$(CURDIR)/$(VM) exec -kernel $(KERNEL) -o $(ARTIFACTS)/e2e \
-		-add $(CURDIR)/bin/braid-node=/usr/bin/braid-node -add $(CURDIR)/bin/braid-node-faultpoints=/usr/bin/braid-node-faultpoints \
-		-add $(CURDIR)/bin/braid-csi19=/usr/bin/braid-csi19')
+	$(call run_tests,e2e,build faultpoints testbed, $(IN_VM))
+
+.PHONY: model
+model: ## A random workload over our own host through 500 faults, held against a model
+	BRAID_FAULTS=500 $(GO) test ./pkg/head -count=1 -v -run '^TestModel' -timeout $(E2E_TIMEOUT)
 
 .PHONY: machines
 machines: ## Scenarios that take several machines: other kernels, a reboot
@@ -138,6 +144,11 @@ fixtures: testbed ## Capture the sysfs fixtures of the native engine anew
 .PHONY: bench
 bench: ## Benchmarks of the root module
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: bench-io
+bench-io: build faultpoints testbed ## Our NVMe/TCP host beside a bare TCP exchange, and in a VM beside the kernel's host
+	$(GO) test ./pkg/host -run '^$$' -bench Host -benchtime 400000x
+	cd hack && $(GO) test ./e2e -run '^$$' -bench Userspace -benchtime 1x $(IN_VM)
 
 .PHONY: clean
 clean: ## Remove what was built here; the cache of kernels stays

@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -42,7 +42,7 @@ func must(t *testing.T, err error) {
 
 // cleanup reports what goes wrong while taking things down: leftovers would
 // fail the next test instead of this one.
-func cleanup(t *testing.T, f func() error) {
+func cleanup(t testing.TB, f func() error) {
 	t.Cleanup(func() {
 		if err := f(); err != nil {
 			t.Errorf("cleaning up: %v", err)

@@ -20,7 +20,8 @@ const blockSize = 4096
 // times. They read at random, so that the block layer does not merge reads and
 // one read is one command.
 type Reads struct {
-	device    *os.File
+	disk      Disk
+	name      string
 	blocks    int64
 	stop      atomic.Bool
 	completed atomic.Uint64
@@ -43,11 +44,16 @@ func StartReads(device string, depth int) (*Reads, error) {
 		f.Close()
 		return nil, fmt.Errorf("reads: %w", err)
 	}
-	r := &Reads{device: f, blocks: size / blockSize}
+	return StartReadsOn(f, device, size, depth), nil
+}
+
+// StartReadsOn starts depth readers on a disk of size bytes.
+func StartReadsOn(d Disk, name string, size int64, depth int) *Reads {
+	r := &Reads{disk: d, name: name, blocks: size / blockSize}
 	for range depth {
 		r.readers.Go(r.read)
 	}
-	return r, nil
+	return r
 }
 
 func (r *Reads) read() {
@@ -59,8 +65,8 @@ func (r *Reads) read() {
 	defer func() { _ = unix.Munmap(buf) }()
 	for !r.stop.Load() {
 		offset := rand.Int64N(r.blocks) * blockSize
-		if _, err := unix.Pread(int(r.device.Fd()), buf, offset); err != nil {
-			r.fail(fmt.Errorf("reading %s at %d: %w", r.device.Name(), offset, err))
+		if _, err := r.disk.ReadAt(buf, offset); err != nil {
+			r.fail(fmt.Errorf("reading %s at %d: %w", r.name, offset, err))
 			return
 		}
 		r.completed.Add(1)
@@ -83,5 +89,5 @@ func (r *Reads) Stop() error {
 	r.readers.Wait()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return errors.Join(append(r.failures, r.device.Close())...)
+	return errors.Join(append(r.failures, r.disk.Close())...)
 }

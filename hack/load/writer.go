@@ -19,6 +19,14 @@ const DefaultDepth = 64
 // blocksPerLane is how many blocks each lane of a writer goes round.
 const blocksPerLane = 8
 
+// Disk is what a writer writes to: a file, a block device or a head of our own.
+// Blocks and buffers are aligned as direct I/O wants it.
+type Disk interface {
+	io.ReaderAt
+	io.WriterAt
+	io.Closer
+}
+
 // Writer writes checksummed blocks, reads each back and checks it, with so many
 // I/Os in flight at all times, past every cache (O_DIRECT). Between two blocks
 // lies one that is never written, so that the block layer merges nothing: one
@@ -26,8 +34,8 @@ const blocksPerLane = 8
 //
 // The first error of an I/O ends it: a volume that fails over well shows none.
 type Writer struct {
-	path     string
-	file     *os.File
+	name     string
+	disk     Disk
 	lanes    []*lane
 	began    time.Time
 	round    time.Duration // 0: without rest
@@ -71,12 +79,22 @@ func StartRounds(path string, depth int, every time.Duration) (*Writer, error) {
 }
 
 func start(path string, depth int, round time.Duration) (*Writer, error) {
-	w := &Writer{path: path, round: round, failed: make(chan struct{})}
-	ctx, halt := context.WithCancel(context.Background())
-	w.halt, w.halted = halt, ctx.Done()
-	if err := w.open(int64(depth) * blocksPerLane * 2 * blockSize); err != nil {
+	f, err := open(path, int64(depth)*blocksPerLane*2*blockSize)
+	if err != nil {
 		return nil, fmt.Errorf("writer: %w", err)
 	}
+	return startOn(f, path, depth, round)
+}
+
+// StartOn starts a writer on a disk, which is its own from now on.
+func StartOn(d Disk, name string, depth int) (*Writer, error) {
+	return startOn(d, name, depth, 0)
+}
+
+func startOn(d Disk, name string, depth int, round time.Duration) (*Writer, error) {
+	w := &Writer{name: name, disk: d, round: round, failed: make(chan struct{})}
+	ctx, halt := context.WithCancel(context.Background())
+	w.halt, w.halted = halt, ctx.Done()
 	for i := range depth {
 		l := &lane{random: rand.New(rand.NewPCG(uint64(i), uint64(time.Now().UnixNano())))}
 		for j := range blocksPerLane {
@@ -98,28 +116,26 @@ func start(path string, depth int, round time.Duration) (*Writer, error) {
 
 // open opens the file for direct I/O. A regular file gets its blocks first:
 // writes that allocate take turns, and then few would be in flight.
-func (w *Writer) open(size int64) (err error) {
-	info, err := os.Stat(w.path)
+func open(path string, size int64) (*os.File, error) {
+	info, err := os.Stat(path)
 	device := err == nil && info.Mode().Type()&os.ModeDevice != 0
 	if !device {
-		if err := allocate(w.path, size); err != nil {
-			return err
+		if err := allocate(path, size); err != nil {
+			return nil, err
 		}
 	}
-	if w.file, err = os.OpenFile(w.path, os.O_RDWR|unix.O_DIRECT, 0); err != nil {
-		return err
+	f, err := os.OpenFile(path, os.O_RDWR|unix.O_DIRECT, 0)
+	if err != nil || !device {
+		return f, err
 	}
-	if !device {
-		return nil
-	}
-	have, err := w.file.Seek(0, io.SeekEnd)
+	have, err := f.Seek(0, io.SeekEnd)
 	if err == nil && have < size {
-		err = fmt.Errorf("%s has %d bytes, %d are needed", w.path, have, size)
+		err = fmt.Errorf("%s has %d bytes, %d are needed", path, have, size)
 	}
 	if err != nil {
-		return errors.Join(err, w.file.Close())
+		return nil, errors.Join(err, f.Close())
 	}
-	return nil
+	return f, nil
 }
 
 func allocate(path string, size int64) error {
@@ -135,7 +151,7 @@ func (w *Writer) write(l *lane) {
 	for turn := 0; w.goesOn(); turn = (turn + 1) % len(l.blocks) {
 		b := &l.blocks[turn]
 		sum := fill(l.buf, b.index, b.version+1, l.random)
-		if _, err := w.file.WriteAt(l.buf, int64(b.index)*blockSize); err != nil {
+		if _, err := w.disk.WriteAt(l.buf, int64(b.index)*blockSize); err != nil {
 			w.fail(err)
 			return
 		}
@@ -172,7 +188,7 @@ func (w *Writer) goesOn() bool {
 // check reads a block back.
 func (w *Writer) check(l *lane, b written) error {
 	clear(l.buf)
-	if _, err := w.file.ReadAt(l.buf, int64(b.index)*blockSize); err != nil {
+	if _, err := w.disk.ReadAt(l.buf, int64(b.index)*blockSize); err != nil {
 		return err
 	}
 	if err := verify(l.buf, b.index, b.version, b.sum); err != nil {
@@ -226,7 +242,7 @@ func (w *Writer) end() (Stats, error) {
 		err = errors.Join(err, fmt.Errorf("%d blocks were not as written: %w", stats.Mismatches, errors.Join(w.progress.details...)))
 	}
 	if err != nil {
-		err = fmt.Errorf("writer on %s: %w", w.path, err)
+		err = fmt.Errorf("writer on %s: %w", w.name, err)
 	}
 	return stats, err
 }
@@ -258,5 +274,5 @@ func (w *Writer) close() error {
 	for _, l := range w.lanes {
 		errs = append(errs, unix.Munmap(l.buf))
 	}
-	return errors.Join(append(errs, w.file.Close())...)
+	return errors.Join(append(errs, w.disk.Close())...)
 }
