@@ -57,14 +57,26 @@ func newRig(t testing.TB, ports int, size target.Bytes, cfg Config) *rig {
 		}
 	})
 	for _, p := range r.ports {
-		if _, err := r.s.Connect(ctx, r.address(p), 0); err != nil {
-			t.Fatal(err)
-		}
+		r.connect(ctx, p)
 	}
 	if r.h, err = r.s.Open(ctx, testID); err != nil {
 		t.Fatal(err)
 	}
 	return r
+}
+
+// connect connects to a port. With a keep-alive as short as some tests want it,
+// the target may give up a host that a busy machine keeps waiting; a controller
+// that is connected comes back from that by itself.
+func (r *rig) connect(ctx context.Context, port uint16) {
+	r.Helper()
+	r.until("a connection", func() bool {
+		_, err := r.s.Connect(ctx, r.address(port), 0)
+		if err != nil {
+			r.Log(err)
+		}
+		return err == nil
+	})
 }
 
 func (r *rig) address(port uint16) nvme.TransportID {
