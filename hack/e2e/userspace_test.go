@@ -76,7 +76,7 @@ func (o *ours) until(what string, done func() (bool, error)) {
 // path is the path to an address.
 func (o *ours) path(i int) head.PathSnapshot {
 	o.t.Helper()
-	for _, p := range o.subsystem.Snapshot().Heads[0].Paths {
+	for _, p := range o.head.Snapshot().Paths {
 		if p.Address == o.addresses[i] {
 			return p
 		}
