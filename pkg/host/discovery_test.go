@@ -9,6 +9,7 @@ import (
 
 	"github.com/braid-csi/braid/pkg/nvme"
 	"github.com/braid-csi/braid/pkg/nvmetcp"
+	"github.com/braid-csi/braid/pkg/target/targettest"
 )
 
 func TestDiscover(t *testing.T) {
@@ -29,7 +30,7 @@ func TestDiscover(t *testing.T) {
 	if diff := cmp.Diff([]nvme.TransportID{transportID(t, tg, 1), transportID(t, tg, 2)}, got); diff != "" {
 		t.Errorf("addresses (-want +got):\n%s", diff)
 	}
-	until(t, "the target to forget the host", func() bool { return len(tg.State().Controllers) == 0 })
+	targettest.Until(t, "the target to forget the host", func() bool { return len(tg.State().Controllers) == 0 })
 }
 
 // discoveryRecords are n ways to a subsystem.

@@ -7,6 +7,7 @@ import (
 	"github.com/braid-csi/braid/pkg/nvme"
 	"github.com/braid-csi/braid/pkg/nvmetcp"
 	"github.com/braid-csi/braid/pkg/target"
+	"github.com/braid-csi/braid/pkg/target/targettest"
 )
 
 func TestInDoubtWindow(t *testing.T) {
@@ -66,7 +67,7 @@ func TestInDoubt(t *testing.T) {
 				t.Errorf("in doubt for %s, want 2 x 5s + 1s", c.InDoubt())
 			}
 			inject(t, tg, target.Fault{Commands: target.Writes, Delay: target.Duration(time.Hour)})
-			r := rw(nvmetcp.Write, 0, pattern(1, 4096))
+			r := rw(nvmetcp.Write, 0, targettest.Pattern(1, 4096))
 			done := begin(c, r, 0)
 			hitAll(t, tg, 1)
 			before := time.Now()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/braid-csi/braid/pkg/nvme"
 	"github.com/braid-csi/braid/pkg/nvmetcp"
+	"github.com/braid-csi/braid/pkg/target/targettest"
 )
 
 // on answers one kind of fabrics or admin command.
@@ -182,7 +183,7 @@ func TestAbort(t *testing.T) {
 	cfg := f.config()
 	cfg.IOTimeout = 80 * time.Millisecond
 	c := connect(t, cfg)
-	r := rw(nvmetcp.Write, 0, pattern(0, 4096))
+	r := rw(nvmetcp.Write, 0, targettest.Pattern(0, 4096))
 	if s := do(t, c, r); s != nvme.StatusAbortRequested || !r.InDoubtUntil.IsZero() {
 		t.Errorf("the write: %s, in doubt until %s", s, r.InDoubtUntil)
 	}
@@ -209,7 +210,7 @@ func TestAdmin(t *testing.T) {
 	if _, err := c.Admin(t.Context(), nvmetcp.Command{Opcode: nvmetcp.GetLogPage}, data); err != nil {
 		t.Error(err)
 	}
-	wantBytes(t, "the log", data, make([]byte, 512))
+	targettest.WantBytes(t, "the log", data, make([]byte, 512))
 }
 
 // TestANALogInParts: a log that is larger than a command's data is read again if

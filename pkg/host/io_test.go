@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/braid-csi/braid/pkg/nvmetcp"
+	"github.com/braid-csi/braid/pkg/target/targettest"
 )
 
 // TestIO writes and reads what fits into a capsule, what just does not, and what
@@ -18,11 +19,11 @@ func TestIO(t *testing.T) {
 			c := connect(t, cfg)
 			id := c.Identify()
 			for i, n := range []int{512, 4096, id.InCapsule(), id.InCapsule() + 512, 128 << 10, 1 << 20} {
-				want := pattern(i+int(digests), n)
+				want := targettest.Pattern(i+int(digests), n)
 				mustDo(t, c, rw(nvmetcp.Write, uint64(i), want))
 				got := make([]byte, n)
 				mustDo(t, c, rw(nvmetcp.Read, uint64(i), got))
-				wantBytes(t, fmt.Sprintf("%d bytes", n), got, want)
+				targettest.WantBytes(t, fmt.Sprintf("%d bytes", n), got, want)
 			}
 			mustDo(t, c, rw(nvmetcp.Flush, 0, nil))
 		})

@@ -1,13 +1,13 @@
 package host
 
 import (
-	"context"
 	"testing"
 	"time"
 
 	"github.com/braid-csi/braid/pkg/nvme"
 	"github.com/braid-csi/braid/pkg/nvmetcp"
 	"github.com/braid-csi/braid/pkg/target"
+	"github.com/braid-csi/braid/pkg/target/targettest"
 )
 
 func inject(t testing.TB, tg *target.Target, f target.Fault) target.FaultID {
@@ -22,23 +22,7 @@ func inject(t testing.TB, tg *target.Target, f target.Fault) target.FaultID {
 // hitAll waits until the target has n commands that the only fault has hit.
 func hitAll(t testing.TB, tg *target.Target, n int64) {
 	t.Helper()
-	until(t, "the target to have all commands", func() bool { return tg.Faults()[0].Hits >= n })
-}
-
-// until polls what no event tells of.
-func until(t testing.TB, what string, done func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for !done() {
-		select {
-		case <-ctx.Done():
-			t.Fatalf("waiting for %s: %v", what, ctx.Err())
-		case <-tick.C:
-		}
-	}
+	targettest.Until(t, "the target to have all commands", func() bool { return tg.Faults()[0].Hits >= n })
 }
 
 // TestCut cuts a path with commands in flight: they come back as aborted and in
@@ -55,7 +39,7 @@ func TestCut(t *testing.T) {
 	var requests []*Request
 	var done []<-chan struct{}
 	for i := range n {
-		r := rw(nvmetcp.Write, uint64(i*8), pattern(i, 4096))
+		r := rw(nvmetcp.Write, uint64(i*8), targettest.Pattern(i, 4096))
 		requests, done = append(requests, r), append(done, begin(c, r, uint(i)))
 	}
 	hitAll(t, tg, n)
@@ -66,12 +50,12 @@ func TestCut(t *testing.T) {
 	for i, r := range requests {
 		wait(t, "a command in flight", done[i])
 		window := r.InDoubtUntil.Sub(before)
-		if r.Completion.Status != nvme.StatusHostAborted || window < c.InDoubt() || window > c.InDoubt()+patience {
+		if r.Completion.Status != nvme.StatusHostAborted || window < c.InDoubt() || window > c.InDoubt()+targettest.Patience {
 			t.Errorf("command %d: %s, in doubt for %s, want %s", i, r.Completion.Status, window, c.InDoubt())
 		}
 	}
 	j.await(t, "resetting", "connecting")
-	r := rw(nvmetcp.Write, 0, pattern(0, 4096))
+	r := rw(nvmetcp.Write, 0, targettest.Pattern(0, 4096))
 	if s := do(t, c, r); s != nvme.StatusHostPathError || !r.InDoubtUntil.IsZero() {
 		t.Errorf("while it is down: %s, in doubt until %s", s, r.InDoubtUntil)
 	}
@@ -114,7 +98,7 @@ func TestReset(t *testing.T) {
 		j.await(t, "resetting")
 	}
 	j.await(t, "connecting", "live")
-	mustDo(t, c, rw(nvmetcp.Write, 0, pattern(1, 4096)))
+	mustDo(t, c, rw(nvmetcp.Write, 0, targettest.Pattern(1, 4096)))
 	if got := c.Counters(); got[nvme.Resets] != 3 || got[nvme.Reconnects] != 0 {
 		t.Errorf("counters %v, want 3 resets and no reconnects", got)
 	}
@@ -175,7 +159,7 @@ func TestClose(t *testing.T) {
 	j := journalOf(&cfg)
 	c := connect(t, cfg)
 	inject(t, tg, target.Fault{Commands: target.Writes, Delay: target.Duration(time.Hour)})
-	r := rw(nvmetcp.Write, 0, pattern(0, 4096))
+	r := rw(nvmetcp.Write, 0, targettest.Pattern(0, 4096))
 	done := begin(c, r, 0)
 	hitAll(t, tg, 1)
 	for range 2 {
@@ -188,7 +172,7 @@ func TestClose(t *testing.T) {
 		t.Errorf("the command in flight: %s, in doubt until %s", r.Completion.Status, r.InDoubtUntil)
 	}
 	j.await(t, "connecting", "live", "deleting", "dead")
-	until(t, "the target to forget it", func() bool { return len(tg.State().Controllers) == 0 })
+	targettest.Until(t, "the target to forget it", func() bool { return len(tg.State().Controllers) == 0 })
 }
 
 // TestCloseWhileDown ends reconnecting.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/braid-csi/braid/pkg/nvme"
 	"github.com/braid-csi/braid/pkg/nvmetcp"
+	"github.com/braid-csi/braid/pkg/target/targettest"
 )
 
 // far is the controller's end of a queue, for tests that play the controller.
@@ -44,7 +45,7 @@ func nearAndFar(t testing.TB, framing nvmetcp.Framing) (q *queue, f *far, broken
 		q.stop()
 		_ = conn.Close()
 	})
-	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(targettest.Patience)); err != nil {
 		t.Fatal(err)
 	}
 	f = &far{t: t, conn: conn, in: nvmetcp.NewReader(conn, 1<<20), out: framing}
@@ -97,7 +98,7 @@ func (f *far) send(b []byte) {
 func (f *far) complete(c nvmetcp.Completion) { f.send(f.out.AppendCompletion(nil, c)) }
 
 func (f *far) data(d nvmetcp.DataHeader) {
-	data := pattern(int(d.Offset), int(d.Length))
+	data := targettest.Pattern(int(d.Offset), int(d.Length))
 	f.send(f.out.AppendDataDigest(append(f.out.AppendC2HData(nil, d), data...), data))
 }
 

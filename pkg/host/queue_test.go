@@ -13,6 +13,7 @@ import (
 	"github.com/braid-csi/braid/pkg/nvme"
 	"github.com/braid-csi/braid/pkg/nvmetcp"
 	"github.com/braid-csi/braid/pkg/target"
+	"github.com/braid-csi/braid/pkg/target/targettest"
 )
 
 // TestNoAllocations: an I/O allocates nothing, alone or among others.
@@ -136,10 +137,10 @@ func TestManySubmitters(t *testing.T) {
 			start := uint64(i) * 256 // blocks
 			got := make([]byte, size)
 			for round := range 20 {
-				want := pattern(i+round, size)
+				want := targettest.Pattern(i+round, size)
 				mustGo(t, c, rw(nvmetcp.Write, start, want), uint(round))
 				mustGo(t, c, rw(nvmetcp.Read, start, got), uint(round+1))
-				wantBytes(t, fmt.Sprintf("submitter %d, round %d", i, round), got, want)
+				targettest.WantBytes(t, fmt.Sprintf("submitter %d, round %d", i, round), got, want)
 			}
 		})
 	}
@@ -167,7 +168,7 @@ func TestFullSocket(t *testing.T) {
 	var done []<-chan struct{}
 	var list []*Request
 	for i := range n {
-		r := rw(nvmetcp.Write, uint64(i*8)%8192, pattern(i, size))
+		r := rw(nvmetcp.Write, uint64(i*8)%8192, targettest.Pattern(i, size))
 		list, done = append(list, r), append(done, begin(c, r, 0))
 	}
 	if err := tg.Restore(1, 1); err != nil {
@@ -219,7 +220,7 @@ func TestFullSocketLost(t *testing.T) {
 // larger than the controller takes, with its alignment.
 func TestTransferParts(t *testing.T) {
 	q, f, _ := nearAndFar(t, nvmetcp.Framing{Digests: nvmetcp.DataDigest, PDA: 15})
-	want := pattern(3, 20000)
+	want := targettest.Pattern(3, 20000)
 	r := rw(nvmetcp.Write, 0, want)
 	done := make(chan struct{})
 	r.Done = func(*Request) { close(done) }
@@ -247,7 +248,7 @@ func TestTransferParts(t *testing.T) {
 			got = append(got, part...)
 		}
 	}
-	wantBytes(t, "the data", got, want)
+	targettest.WantBytes(t, "the data", got, want)
 	f.complete(nvmetcp.Completion{CID: c.CID})
 	wait(t, "the write", done)
 }

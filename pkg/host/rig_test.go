@@ -1,9 +1,7 @@
 package host
 
 import (
-	"bytes"
 	"context"
-	"net"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -14,6 +12,7 @@ import (
 	"github.com/braid-csi/braid/pkg/nvme"
 	"github.com/braid-csi/braid/pkg/nvmetcp"
 	"github.com/braid-csi/braid/pkg/target"
+	"github.com/braid-csi/braid/pkg/target/targettest"
 )
 
 const (
@@ -22,9 +21,6 @@ const (
 	testSize             = 8 << 20
 	blockSize            = 512
 )
-
-// patience bounds what takes as long as it takes.
-const patience = 20 * time.Second
 
 // targetConfig is a target with two ports and a namespace in each of two ANA
 // groups.
@@ -105,7 +101,7 @@ func (j *journal) add(s string) {
 // after the other, and forgets all up to them.
 func (j *journal) await(t testing.TB, words ...string) {
 	t.Helper()
-	timeout := time.After(patience)
+	timeout := time.After(targettest.Patience)
 	for _, want := range words {
 		for {
 			j.mu.Lock()
@@ -164,7 +160,7 @@ func wait(t testing.TB, what string, done <-chan struct{}) {
 	t.Helper()
 	select {
 	case <-done:
-	case <-time.After(patience):
+	case <-time.After(targettest.Patience):
 		t.Fatalf("waiting for %s", what)
 	}
 }
@@ -183,68 +179,10 @@ func mustDo(t testing.TB, c *Controller, r *Request) {
 	}
 }
 
-// pattern is n bytes that tell where they belong.
-func pattern(seed, n int) []byte {
-	b := make([]byte, n)
-	for i := range b {
-		b[i] = byte(seed + i/512*31 + i)
-	}
-	return b
-}
-
-func wantBytes(t testing.TB, what string, got, want []byte) {
-	t.Helper()
-	if bytes.Equal(got, want) {
-		return
-	}
-	i := 0
-	for i < min(len(got), len(want)) && got[i] == want[i] {
-		i++
-	}
-	t.Errorf("%s: %d bytes, want %d; they differ from byte %d on", what, len(got), len(want), i)
-}
-
-// pipes is a listener in memory, for tests that want time under their control.
-type pipes struct {
-	conns  chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-}
-
-func newPipes() *pipes { return &pipes{conns: make(chan net.Conn), closed: make(chan struct{})} }
-
-func (p *pipes) Accept() (net.Conn, error) {
-	select {
-	case c := <-p.conns:
-		return c, nil
-	case <-p.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (p *pipes) Close() error {
-	p.once.Do(func() { close(p.closed) })
-	return nil
-}
-
-func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipes"} }
-
-func (p *pipes) dial(ctx context.Context, _ nvme.TransportID) (net.Conn, error) {
-	host, target := net.Pipe()
-	select {
-	case p.conns <- target:
-		return host, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case <-p.closed:
-		return nil, net.ErrClosed
-	}
-}
-
 // awaitAny waits for a word, and forgets what comes before it.
 func (j *journal) awaitAny(t testing.TB, word string) {
 	t.Helper()
-	timeout := time.After(patience)
+	timeout := time.After(targettest.Patience)
 	for {
 		j.mu.Lock()
 		i := slices.Index(j.list, word)

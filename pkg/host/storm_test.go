@@ -12,6 +12,7 @@ import (
 	"github.com/braid-csi/braid/pkg/nvme"
 	"github.com/braid-csi/braid/pkg/nvmetcp"
 	"github.com/braid-csi/braid/pkg/target"
+	"github.com/braid-csi/braid/pkg/target/targettest"
 )
 
 // TestStorm disturbs a path in all ways and at random times while many write to
@@ -35,14 +36,14 @@ func TestStorm(t *testing.T) {
 		all.Go(func() {
 			start, got := uint64(i*size/blockSize), make([]byte, size)
 			for round := 0; ctx.Err() == nil; round++ {
-				want := pattern(i+round, size)
+				want := targettest.Pattern(i+round, size)
 				doubt := repeat(ctx, t, c, rw(nvmetcp.Write, start, want), uint(i), &answered, &lost)
 				<-time.After(time.Until(doubt))
 				repeat(ctx, t, c, rw(nvmetcp.Read, start, got), uint(i+round), &answered, &lost)
 				if ctx.Err() != nil {
 					return // it may have given up
 				}
-				wantBytes(t, fmt.Sprintf("submitter %d, round %d", i, round), got, want)
+				targettest.WantBytes(t, fmt.Sprintf("submitter %d, round %d", i, round), got, want)
 			}
 		})
 	}
@@ -50,7 +51,7 @@ func TestStorm(t *testing.T) {
 	for range disturbances {
 		disturb(t, tg, c, random)
 		before := answered.Load()
-		until(t, "I/O to go on", func() bool { return c.State() == nvme.StateLive && answered.Load() > before+submitters })
+		targettest.Until(t, "I/O to go on", func() bool { return c.State() == nvme.StateLive && answered.Load() > before+submitters })
 	}
 	if lost.Load() == 0 || c.Counters()[nvme.Resets] < disturbances/2 {
 		t.Errorf("%d commands lost and counters %v: no storm", lost.Load(), c.Counters())
@@ -98,7 +99,7 @@ func disturb(t *testing.T, tg *target.Target, c *Controller, random *rand.Rand) 
 	case 3:
 		if err = tg.BlackHole(1, target.AllQueues); err == nil {
 			resets := c.Counters()[nvme.Resets]
-			until(t, "the silence to be noticed", func() bool {
+			targettest.Until(t, "the silence to be noticed", func() bool {
 				return c.State() != nvme.StateLive || c.Counters()[nvme.Resets] > resets
 			})
 			err = tg.Restore(1, target.AllQueues)

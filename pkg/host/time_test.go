@@ -12,6 +12,7 @@ import (
 	"github.com/braid-csi/braid/pkg/nvme"
 	"github.com/braid-csi/braid/pkg/nvmetcp"
 	"github.com/braid-csi/braid/pkg/target"
+	"github.com/braid-csi/braid/pkg/target/targettest"
 )
 
 // The tests of this file run in bubbles: their clock goes on when everybody
@@ -21,13 +22,13 @@ import (
 // configuration of a host of it.
 func piped(t testing.TB, cfg target.Config) (*target.Target, Config) {
 	t.Helper()
-	p := newPipes()
+	p := targettest.NewPipes()
 	at := netip.MustParseAddrPort("127.0.0.1:4420")
 	cfg.Ports = []target.PortConfig{{ID: 1, Address: at}}
 	cfg.Listen = func(netip.AddrPort) (net.Listener, error) { return p, nil }
 	tg := startTarget(t, cfg)
 	return tg, Config{
-		Address: wayTo(at), SubsystemNQN: testNQN, HostNQN: testHostNQN, HostID: [16]byte{1}, Dial: p.dial,
+		Address: wayTo(at), SubsystemNQN: testNQN, HostNQN: testHostNQN, HostID: [16]byte{1}, Dial: func(ctx context.Context, _ nvme.TransportID) (net.Conn, error) { return p.Dial(ctx) },
 		KeepAlive: 4 * time.Second, ReconnectDelay: time.Second, ControllerLossTimeout: -1,
 	}
 }
@@ -51,7 +52,7 @@ func TestBlackHole(t *testing.T) {
 		j.await(t, "connecting", "live")
 		hole(t, tg, target.AllQueues)
 		begun := time.Now()
-		r := rw(nvmetcp.Write, 0, pattern(1, 4096))
+		r := rw(nvmetcp.Write, 0, targettest.Pattern(1, 4096))
 		wait(t, "the write", begin(c, r, 0))
 		if took := time.Since(begun); took != 6*time.Second {
 			t.Errorf("the write came back after %s, want 6s", took)
@@ -94,7 +95,7 @@ func TestIOTimeout(t *testing.T) {
 				c := connect(t, cfg)
 				tc.disturb(t, tg)
 				begun := time.Now()
-				r := rw(nvmetcp.Write, 0, pattern(1, 4096))
+				r := rw(nvmetcp.Write, 0, targettest.Pattern(1, 4096))
 				wait(t, "the write", begin(c, r, 0))
 				if took := time.Since(begun); took < tc.least || took > tc.least+2*tick {
 					t.Errorf("the write took %s, want %s or up to %s more", took, tc.least, 2*tick)
@@ -136,7 +137,7 @@ func TestDisableTimeout(t *testing.T) {
 		cfg.DisableStopsIO = true
 		c := connect(t, cfg)
 		inject(t, tg, target.Fault{Commands: target.Writes, Delay: target.Duration(time.Hour)})
-		r := rw(nvmetcp.Write, 0, pattern(1, 4096))
+		r := rw(nvmetcp.Write, 0, targettest.Pattern(1, 4096))
 		done := begin(c, r, 0)
 		synctest.Wait()
 		hole(t, tg, 0)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/braid-csi/braid/pkg/nvme"
 	"github.com/braid-csi/braid/pkg/nvmetcp"
+	"github.com/braid-csi/braid/pkg/target/targettest"
 )
 
 // identify reads a page of identify data.
@@ -276,7 +277,7 @@ func TestLogParts(t *testing.T) {
 		}
 		parts = append(parts, part...)
 	}
-	wantBytes(t, "the log in parts", parts[:len(whole)], whole)
+	targettest.WantBytes(t, "the log in parts", parts[:len(whole)], whole)
 	for _, r := range []nvmetcp.LogRequest{
 		{Log: nvmetcp.LogANA, Offset: uint64(maxANALog) + 4, Length: 4}, {Log: nvmetcp.LogANA, Offset: 2, Length: 4},
 		{Log: nvmetcp.LogANA, Offset: 1 << 63, Length: 4}, {Log: nvmetcp.LogANA, Length: maxLogRead + 4},

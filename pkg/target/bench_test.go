@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/braid-csi/braid/pkg/nvmetcp"
+	"github.com/braid-csi/braid/pkg/target/targettest"
 )
 
 // ioKind is an I/O as it is on the wire.
@@ -24,7 +25,7 @@ func ioKinds4K() []ioKind {
 	completion := f.Overhead(nvmetcp.CapsuleResp)
 	return []ioKind{
 		{"read", f.AppendCommand(nil, &read, 0), f.Overhead(nvmetcp.C2HData) + 4096}, // SUCCESS in the data
-		{"write", append(f.AppendCommand(nil, &write, 4096), pattern(1, 4096)...), completion},
+		{"write", append(f.AppendCommand(nil, &write, 4096), targettest.Pattern(1, 4096)...), completion},
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/braid-csi/braid/pkg/nvme"
 	"github.com/braid-csi/braid/pkg/nvmetcp"
+	"github.com/braid-csi/braid/pkg/target/targettest"
 )
 
 func inject(t *testing.T, tg *Target, f Fault) FaultID {
@@ -26,7 +27,7 @@ func TestFaultStatus(t *testing.T) {
 	tg := startTarget(t, testConfig())
 	one, two := connectHost(t, tg, hostOptions{}), connectHost(t, tg, hostOptions{port: 2})
 	inject(t, tg, Fault{Port: 1, Commands: Writes, Count: 3, Status: nvme.StatusANAInaccessible})
-	data := pattern(1, 4096)
+	data := targettest.Pattern(1, 4096)
 	for i := range 5 {
 		want := nvme.StatusSuccess
 		if i < 3 {
@@ -37,7 +38,7 @@ func TestFaultStatus(t *testing.T) {
 		}
 		one.io.read(0, 512) // not of the kind
 		before := one.io.read(64, 4096)
-		if got := one.io.do(rw(nvmetcp.Write, 64, 4096), pattern(i+2, 4096)).Status; got != want {
+		if got := one.io.do(rw(nvmetcp.Write, 64, 4096), targettest.Pattern(i+2, 4096)).Status; got != want {
 			t.Errorf("write %d: %s, want %s", i, got, want)
 		}
 		if after := one.io.read(64, 4096); bytes.Equal(before, after) != (want != nvme.StatusSuccess) {
@@ -88,7 +89,7 @@ func TestFaultDelay(t *testing.T) {
 	begin := time.Now()
 	const n = 20
 	for i := range n {
-		h.io.start(rw(nvmetcp.Write, uint64(i*8), 4096), pattern(i, 4096))
+		h.io.start(rw(nvmetcp.Write, uint64(i*8), 4096), targettest.Pattern(i, 4096))
 	}
 	for range n {
 		if c := h.io.finish(); c.Status != nvme.StatusSuccess {
@@ -99,24 +100,24 @@ func TestFaultDelay(t *testing.T) {
 		t.Errorf("%d writes that take 50 ms each took %s", n, took)
 	}
 	for i := range n {
-		wantBytes(t, "delayed write", h.io.read(uint64(i*8), 4096), pattern(i, 4096))
+		targettest.WantBytes(t, "delayed write", h.io.read(uint64(i*8), 4096), targettest.Pattern(i, 4096))
 	}
-	if got := h.io.write(4096, pattern(3, maxData)); got != nvme.StatusSuccess {
+	if got := h.io.write(4096, targettest.Pattern(3, maxData)); got != nvme.StatusSuccess {
 		t.Errorf("large delayed write: %s", got)
 	}
-	wantBytes(t, "large delayed write", h.io.read(4096, maxData), pattern(3, maxData))
+	targettest.WantBytes(t, "large delayed write", h.io.read(4096, maxData), targettest.Pattern(3, maxData))
 
 	if err := tg.Clear(id); err != nil {
 		t.Fatal(err)
 	}
 	inject(t, tg, Fault{Commands: Writes, Delay: Duration(time.Hour)})
-	h.io.start(rw(nvmetcp.Write, 0, 4096), pattern(99, 4096))
+	h.io.start(rw(nvmetcp.Write, 0, 4096), targettest.Pattern(99, 4096))
 	h.io.must(nvmetcp.Command{Opcode: nvmetcp.Flush, NSID: 1}, nil)
 	if err := tg.Cut(1); err != nil { // waits for what runs
 		t.Fatal(err)
 	}
 	h = connectHost(t, tg, hostOptions{port: 2})
-	wantBytes(t, "the block of a write that was cut", h.io.read(0, 4096), pattern(0, 4096))
+	targettest.WantBytes(t, "the block of a write that was cut", h.io.read(0, 4096), targettest.Pattern(0, 4096))
 }
 
 // TestFaultHold is the late write: it takes effect over one that came after it
@@ -126,7 +127,7 @@ func TestFaultHold(t *testing.T) {
 	one, two := connectHost(t, tg, hostOptions{}), connectHost(t, tg, hostOptions{port: 2})
 	hold := Duration(20 * time.Millisecond)
 	inject(t, tg, Fault{Port: 1, Commands: Writes, Count: 2, Hold: &hold})
-	stale, large, fresh := pattern(1, 4096), pattern(2, maxData), pattern(3, 4096)
+	stale, large, fresh := targettest.Pattern(1, 4096), targettest.Pattern(2, maxData), targettest.Pattern(3, 4096)
 	one.io.start(rw(nvmetcp.Write, 0, 4096), stale)
 	one.io.start(rw(nvmetcp.Write, 1024, maxData), nil)
 	h, b := one.io.next()
@@ -135,7 +136,7 @@ func TestFaultHold(t *testing.T) {
 		t.Fatalf("%s, %v", h.Type, err)
 	}
 	one.io.send(append(one.io.out.AppendH2CData(nil, nvmetcp.DataHeader{CID: r.CID, TTAG: r.TTAG, Length: maxData, Last: true}), large...))
-	until(t, "two held writes", func() bool { held, _ := tg.LateWrites(); return held == 2 })
+	targettest.Until(t, "two held writes", func() bool { held, _ := tg.LateWrites(); return held == 2 })
 	one.io.must(nvmetcp.Command{Opcode: nvmetcp.Flush, NSID: 1}, nil) // the queue goes on
 	if got := two.io.write(0, fresh); got != nvme.StatusSuccess {
 		t.Fatal(got)
@@ -143,13 +144,13 @@ func TestFaultHold(t *testing.T) {
 	if _, applied := tg.LateWrites(); applied != 0 {
 		t.Error("a held write was applied while its connection is there")
 	}
-	wantBytes(t, "the retried write", two.io.read(0, 4096), fresh)
+	targettest.WantBytes(t, "the retried write", two.io.read(0, 4096), fresh)
 	if err := tg.Drop(1, 1); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "both writes to be applied", func() bool { _, applied := tg.LateWrites(); return applied == 2 })
-	wantBytes(t, "after the late write", two.io.read(0, 4096), stale)
-	wantBytes(t, "after the large late write", two.io.read(1024, maxData), large)
+	targettest.Until(t, "both writes to be applied", func() bool { _, applied := tg.LateWrites(); return applied == 2 })
+	targettest.WantBytes(t, "after the late write", two.io.read(0, 4096), stale)
+	targettest.WantBytes(t, "after the large late write", two.io.read(1024, maxData), large)
 }
 
 // TestHeldAtClose: what is held is not applied to a target that is closing.
@@ -165,8 +166,8 @@ func TestHeldAtClose(t *testing.T) {
 	h := connectHost(t, tg, hostOptions{})
 	hold := Duration(0)
 	inject(t, tg, Fault{Hold: &hold})
-	h.io.start(rw(nvmetcp.Write, 0, 4096), pattern(1, 4096))
-	until(t, "a held write", func() bool { held, _ := tg.LateWrites(); return held == 1 })
+	h.io.start(rw(nvmetcp.Write, 0, 4096), targettest.Pattern(1, 4096))
+	targettest.Until(t, "a held write", func() bool { held, _ := tg.LateWrites(); return held == 1 })
 	if err := tg.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +175,7 @@ func TestHeldAtClose(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantBytes(t, "the file", b, make([]byte, testSize))
+	targettest.WantBytes(t, "the file", b, make([]byte, testSize))
 }
 
 func TestFaultRefused(t *testing.T) {

@@ -1,8 +1,6 @@
 package target
 
 import (
-	"bytes"
-	"context"
 	"errors"
 	"io"
 	"net"
@@ -12,6 +10,7 @@ import (
 
 	"github.com/braid-csi/braid/pkg/nvme"
 	"github.com/braid-csi/braid/pkg/nvmetcp"
+	"github.com/braid-csi/braid/pkg/target/targettest"
 )
 
 const (
@@ -57,9 +56,6 @@ type queue struct {
 	data []byte // of the last C2HData
 }
 
-// patience bounds what takes as long as it takes.
-const patience = 20 * time.Second
-
 func dial(t testing.TB, tg *Target, port uint16) net.Conn {
 	t.Helper()
 	a, err := tg.Address(port)
@@ -94,7 +90,7 @@ func newQueue(t testing.TB, nc net.Conn, digests nvmetcp.Digests) *queue {
 
 func (q *queue) send(b []byte) {
 	q.t.Helper()
-	if err := q.nc.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := q.nc.SetDeadline(time.Now().Add(targettest.Patience)); err != nil {
 		q.t.Fatal(err)
 	}
 	if _, err := q.nc.Write(b); err != nil {
@@ -309,7 +305,7 @@ func (q *queue) closed() {
 // it said so.
 func (q *queue) reason() *nvmetcp.ProtocolError {
 	q.t.Helper()
-	if err := q.nc.SetDeadline(time.Now().Add(patience)); err != nil && !errors.Is(err, io.ErrClosedPipe) {
+	if err := q.nc.SetDeadline(time.Now().Add(targettest.Patience)); err != nil && !errors.Is(err, io.ErrClosedPipe) {
 		q.t.Fatal(err)
 	}
 	var reason *nvmetcp.ProtocolError
@@ -327,41 +323,4 @@ func (q *queue) reason() *nvmetcp.ProtocolError {
 			}
 		}
 	}
-}
-
-// until polls what no event tells of.
-func until(t testing.TB, what string, done func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for !done() {
-		select {
-		case <-ctx.Done():
-			t.Fatalf("waiting for %s: %v", what, ctx.Err())
-		case <-tick.C:
-		}
-	}
-}
-
-// pattern is n bytes that tell where they belong.
-func pattern(seed, n int) []byte {
-	b := make([]byte, n)
-	for i := range b {
-		b[i] = byte(seed + i/512*31 + i)
-	}
-	return b
-}
-
-func wantBytes(t testing.TB, what string, got, want []byte) {
-	t.Helper()
-	if bytes.Equal(got, want) {
-		return
-	}
-	i := 0
-	for i < min(len(got), len(want)) && got[i] == want[i] {
-		i++
-	}
-	t.Errorf("%s: %d bytes, want %d; they differ from byte %d on", what, len(got), len(want), i)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/braid-csi/braid/pkg/nvme"
 	"github.com/braid-csi/braid/pkg/nvmetcp"
+	"github.com/braid-csi/braid/pkg/target/targettest"
 )
 
 // TestReadWrite moves data of all sizes, in the capsule and by R2T, with every
@@ -28,14 +29,14 @@ func TestReadWrite(t *testing.T) {
 					h := connectHost(t, startTarget(t, cfg), hostOptions{digests: digests, noFlowControl: noFlowControl})
 					start := uint64(3)
 					for i, n := range []int{512, 4096, inCapsule, inCapsule + 512, maxData, maxData + 512, maxTransfer} {
-						data := pattern(i, n)
+						data := targettest.Pattern(i, n)
 						if status := h.io.write(start, data); status != nvme.StatusSuccess {
 							t.Fatalf("writing %d bytes: %s", n, status)
 						}
-						wantBytes(t, fmt.Sprintf("%d bytes at block %d", n, start), h.io.read(start, n), data)
+						targettest.WantBytes(t, fmt.Sprintf("%d bytes at block %d", n, start), h.io.read(start, n), data)
 						start += uint64(n / 512)
 					}
-					wantBytes(t, "the block before", h.io.read(2, 512), make([]byte, 512))
+					targettest.WantBytes(t, "the block before", h.io.read(2, 512), make([]byte, 512))
 				})
 			}
 		}
@@ -56,7 +57,7 @@ func TestDiscard(t *testing.T) {
 				n.File, n.Size = backing, 0
 			}
 			h := connectHost(t, startTarget(t, cfg), hostOptions{})
-			data := pattern(1, maxTransfer)
+			data := targettest.Pattern(1, maxTransfer)
 			if status := h.io.write(0, data); status != nvme.StatusSuccess {
 				t.Fatal(status)
 			}
@@ -73,20 +74,20 @@ func TestDiscard(t *testing.T) {
 				clear(data[r.Start*512 : (r.Start+uint64(r.Blocks))*512])
 			}
 			h.io.must(dsm, append(ranges, make([]byte, 4096-len(ranges))...))
-			wantBytes(t, "all", h.io.read(0, len(data)), data)
+			targettest.WantBytes(t, "all", h.io.read(0, len(data)), data)
 
 			// A hint that is no deallocation changes nothing.
 			dsm.Dwords[1] = 1
 			h.io.must(dsm, nvmetcp.AppendDSMRange(nvmetcp.AppendDSMRange(nil, nvmetcp.DSMRange{Blocks: 8}), nvmetcp.DSMRange{}))
 			h.io.must(nvmetcp.Command{Opcode: nvmetcp.Flush, NSID: 1}, nil)
-			wantBytes(t, "after a hint", h.io.read(0, len(data)), data)
+			targettest.WantBytes(t, "after a hint", h.io.read(0, len(data)), data)
 		})
 	}
 }
 
 func TestCompare(t *testing.T) {
 	h := connectHost(t, startTarget(t, testConfig()), hostOptions{})
-	data := pattern(1, 4096)
+	data := targettest.Pattern(1, 4096)
 	h.io.write(8, data)
 	h.io.must(rw(nvmetcp.Compare, 8, 4096), data)
 	data[4095]++
@@ -131,7 +132,7 @@ func TestBadCommands(t *testing.T) {
 			if got := h.io.do(tc.cmd, tc.data).Status; got != tc.want|nvme.DNR {
 				t.Errorf("status %s, want %s", got, tc.want|nvme.DNR)
 			}
-			wantBytes(t, "a read after it", h.io.read(0, 512), make([]byte, 512))
+			targettest.WantBytes(t, "a read after it", h.io.read(0, 512), make([]byte, 512))
 		})
 	}
 }
@@ -166,7 +167,7 @@ func TestDepth(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			data := pattern(cid[r.CID]%8, size)
+			data := targettest.Pattern(cid[r.CID]%8, size)
 			q.send(append(q.out.AppendH2CData(nil, nvmetcp.DataHeader{CID: r.CID, TTAG: r.TTAG, Length: size, Last: true}), data...))
 			hd, b = q.next()
 		}
@@ -179,6 +180,6 @@ func TestDepth(t *testing.T) {
 		t.Errorf("%d R2Ts for %d writes", asked, n)
 	}
 	for i := range 8 {
-		wantBytes(t, fmt.Sprintf("write %d", i), h.io.read(uint64(i)*size/512, size), pattern(i, size))
+		targettest.WantBytes(t, fmt.Sprintf("write %d", i), h.io.read(uint64(i)*size/512, size), targettest.Pattern(i, size))
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/braid-csi/braid/pkg/nvme"
 	"github.com/braid-csi/braid/pkg/nvmetcp"
+	"github.com/braid-csi/braid/pkg/target/targettest"
 )
 
 // TestKeepAlive has a host fall silent, in a time of its own: the controller
@@ -72,12 +73,12 @@ func TestKeepAlive(t *testing.T) {
 	}
 }
 
-func connectPiped(t *testing.T, p *pipes, kato time.Duration) *testHost {
+func connectPiped(t *testing.T, p *targettest.Pipes, kato time.Duration) *testHost {
 	t.Helper()
-	h := &testHost{admin: newQueue(t, p.dial(t), 0)}
+	h := &testHost{admin: newQueue(t, dialPiped(t, p), 0)}
 	h.id = h.admin.connect(nvmetcp.ConnectRequest{QueueSize: 31, KeepAlive: uint32(kato.Milliseconds())}, testNQN, nvmetcp.DynamicController)
 	h.admin.enable()
-	h.io = newQueue(t, p.dial(t), 0)
+	h.io = newQueue(t, dialPiped(t, p), 0)
 	h.io.connect(nvmetcp.ConnectRequest{QueueID: 1, QueueSize: 31}, testNQN, h.id)
 	return h
 }
@@ -86,7 +87,7 @@ func connectPiped(t *testing.T, p *pipes, kato time.Duration) *testHost {
 func TestSlowHost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, p := startPiped(t, testConfig())
-		q := newQueue(t, p.dial(t), 0)
+		q := newQueue(t, dialPiped(t, p), 0)
 		q.connect(nvmetcp.ConnectRequest{QueueSize: 31, KeepAlive: 1000}, testNQN, nvmetcp.DynamicController)
 		time.Sleep(time.Minute) //nolint:forbidigo // the bubble's clock
 		q.enable()
@@ -115,7 +116,7 @@ func TestHandshakeTimeout(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				_, p := startPiped(t, testConfig())
 				begin := time.Now()
-				nc := p.dial(t)
+				nc := dialPiped(t, p)
 				if say != nil {
 					nc = newQueue(t, nc, 0).nc
 				}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/braid-csi/braid/pkg/nvme"
 	"github.com/braid-csi/braid/pkg/nvmetcp"
+	"github.com/braid-csi/braid/pkg/target/targettest"
 )
 
 // TestMalice: who breaks the protocol is told what is wrong and loses the
@@ -118,7 +119,7 @@ func TestNoICReq(t *testing.T) {
 func TestDamagedData(t *testing.T) {
 	h := connectHost(t, startTarget(t, testConfig()), hostOptions{digests: nvmetcp.DataDigest})
 	q := h.io
-	good := pattern(1, 64<<10)
+	good := targettest.Pattern(1, 64<<10)
 	cmd := rw(nvmetcp.Write, 0, 4096)
 	cmd.SGL.Type = nvmetcp.SGLInCapsule
 	q.send(append(append(q.out.AppendCommand(nil, &cmd, 4096), good[:4096]...), 1, 2, 3, 4))
@@ -139,7 +140,7 @@ func TestDamagedData(t *testing.T) {
 	if c := q.finish(); c.Status != nvme.StatusTransientTransport {
 		t.Errorf("in parts: %s", c.Status)
 	}
-	wantBytes(t, "what was not written", q.read(0, len(good)), make([]byte, len(good)))
+	targettest.WantBytes(t, "what was not written", q.read(0, len(good)), make([]byte, len(good)))
 }
 
 // TestDeaf has a host that asks and never reads, next to one that does: the
@@ -211,12 +212,12 @@ func FuzzConnection(f *testing.F) {
 	}
 	tg, p := startPiped(f, testConfig())
 	f.Fuzz(func(t *testing.T, admin bool, b []byte) {
-		h := &testHost{admin: newQueue(t, p.dial(t), 0)}
+		h := &testHost{admin: newQueue(t, dialPiped(t, p), 0)}
 		h.id = h.admin.connect(nvmetcp.ConnectRequest{QueueSize: 31}, testNQN, nvmetcp.DynamicController)
 		h.admin.enable()
 		victim := h.admin
 		if !admin {
-			victim = newQueue(t, p.dial(t), 0)
+			victim = newQueue(t, dialPiped(t, p), 0)
 			victim.connect(nvmetcp.ConnectRequest{QueueID: 1, QueueSize: 15}, testNQN, h.id)
 		}
 		drained := make(chan struct{})
@@ -228,7 +229,7 @@ func FuzzConnection(f *testing.F) {
 		_ = victim.nc.Close()
 		<-drained
 		_ = h.admin.nc.Close()
-		until(t, "all connections to end", func() bool { return len(tg.ports[0].connections()) == 0 })
+		targettest.Until(t, "all connections to end", func() bool { return len(tg.ports[0].connections()) == 0 })
 	})
 }
 

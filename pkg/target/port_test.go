@@ -11,6 +11,7 @@ import (
 
 	"github.com/braid-csi/braid/pkg/nvme"
 	"github.com/braid-csi/braid/pkg/nvmetcp"
+	"github.com/braid-csi/braid/pkg/target/targettest"
 )
 
 func TestCutAndRepair(t *testing.T) {
@@ -69,18 +70,18 @@ func TestBlackHoleQueue(t *testing.T) {
 	if err := tg.BlackHole(1, 1); err != nil {
 		t.Fatal(err)
 	}
-	h.io.start(rw(nvmetcp.Write, 0, 4096), pattern(1, 4096))
+	h.io.start(rw(nvmetcp.Write, 0, 4096), targettest.Pattern(1, 4096))
 	silent(t, h.io)
 	h.admin.must(nvmetcp.Command{Opcode: nvmetcp.KeepAlive}, nil)
 	two := connectHost(t, tg, hostOptions{})
-	wantBytes(t, "what was written into the black hole", two.io.read(0, 4096), make([]byte, 4096))
+	targettest.WantBytes(t, "what was written into the black hole", two.io.read(0, 4096), make([]byte, 4096))
 	if err := tg.Restore(1, 1); err != nil {
 		t.Fatal(err)
 	}
 	if c := h.io.finish(); c.Status != nvme.StatusSuccess {
 		t.Errorf("the write after the silence: %s", c.Status)
 	}
-	wantBytes(t, "after the silence", two.io.read(0, 4096), pattern(1, 4096))
+	targettest.WantBytes(t, "after the silence", two.io.read(0, 4096), targettest.Pattern(1, 4096))
 }
 
 // TestBlackHolePort: also connections that are made later, and the end of a
@@ -92,7 +93,7 @@ func TestBlackHolePort(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := tg.subsystems[testNQN]
-	until(t, "the target to give the host up", func() bool { return s.controller(h.id) == nil })
+	targettest.Until(t, "the target to give the host up", func() bool { return s.controller(h.id) == nil })
 	silent(t, h.admin)
 	silent(t, h.io)
 	late := dial(t, tg, 1)
