@@ -64,6 +64,7 @@ model: ## A random workload over our own host through 500 faults, held against a
 	BRAID_FAULTS=500 $(GO) test ./pkg/head -count=1 -v -run '^TestModel' -timeout $(E2E_TIMEOUT)
 
 .PHONY: machines
+machines: E2E_TIMEOUT = 240m
 machines: ## Scenarios that take several machines: other kernels, a reboot
 	$(call run_tests,machines,build faultpoints testbed)
 
