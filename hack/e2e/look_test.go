@@ -3,6 +3,9 @@ package e2e
 import (
 	"context"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"github.com/braid-csi/braid/hack/check"
 	"github.com/braid-csi/braid/hack/node"
 	"github.com/braid-csi/braid/hack/nvmehost"
@@ -35,12 +38,22 @@ func (s *scene) health(v node.Volume) node.Findings {
 	return found
 }
 
+// judged asks for the findings, which are not known before the first scan after
+// a start.
+func (s *scene) judged(v node.Volume) (found node.Findings, known bool, err error) {
+	found, err = s.node.VolumeHealth(s.ctx, v)
+	if status.Code(err) == codes.Unavailable {
+		return nil, false, nil
+	}
+	return found, err == nil, err
+}
+
 // waitFinding waits for a finding and returns all there are with it.
-func (s *scene) waitFinding(v node.Volume, status, reason string) (found node.Findings) {
+func (s *scene) waitFinding(v node.Volume, severity, reason string) (found node.Findings) {
 	s.t.Helper()
-	s.until(status+" "+reason, func() (_ bool, err error) {
-		found, err = s.node.VolumeHealth(s.ctx, v)
-		return found.Has(status, reason), err
+	s.until(severity+" "+reason, func() (known bool, err error) {
+		found, known, err = s.judged(v)
+		return known && found.Has(severity, reason), err
 	})
 	s.t.Logf("health: %s", found)
 	return found
@@ -50,7 +63,7 @@ func (s *scene) waitFinding(v node.Volume, status, reason string) (found node.Fi
 func (s *scene) waitHealthy(v node.Volume) {
 	s.t.Helper()
 	s.until("no finding", func() (bool, error) {
-		found, err := s.node.VolumeHealth(s.ctx, v)
-		return len(found) == 0, err
+		found, known, err := s.judged(v)
+		return known && len(found) == 0, err
 	})
 }
