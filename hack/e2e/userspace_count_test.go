@@ -29,6 +29,12 @@ func TestUserspaceCounterEquality(t *testing.T) {
 		n := 1 + rand.IntN(60)
 		for _, h := range hosts {
 			s.countCut(h, n)
+			// Both have lost the path, and one that has not noticed yet would
+			// lose the next requests too.
+			for _, other := range hosts {
+				other.waitLost()
+			}
+			must(t, s.target.Repair(1))
 			for _, other := range hosts {
 				other.waitPath(0, nvme.ANAOptimized)
 				other.waitPath(1, nvme.ANAOptimized)
@@ -44,6 +50,8 @@ type countingHost interface {
 	failovers() [2]uint64
 	// inFlight is how many requests are on the first path.
 	inFlight() int
+	// waitLost waits until the host has noticed that the first path is cut.
+	waitLost()
 	// waitPath waits until a path is usable and in that state.
 	waitPath(path int, state nvme.ANAState)
 }
@@ -63,6 +71,7 @@ func (s *targetScene) countAnswers(h countingHost, n int) {
 }
 
 // countCut cuts the path that n reads are in flight on, and no others anywhere.
+// It stays cut.
 func (s *targetScene) countCut(h countingHost, n int) {
 	s.t.Helper()
 	before := h.failovers()
@@ -70,6 +79,12 @@ func (s *targetScene) countCut(h countingHost, n int) {
 	id, err := s.target.Inject(target.Fault{Port: 1, Commands: target.Reads, Delay: target.Duration(time.Hour)})
 	must(s.t, err)
 	h.waitPath(1, nvme.ANANonOptimized)
+	defer func() {
+		if s.t.Failed() {
+			s.t.Logf("%s: of %d reads the target has had %d on the first path, %d are on it, failovers %v since %v",
+				h, n, s.hits(id), h.inFlight(), h.failovers(), before)
+		}
+	}()
 	stop := h.startReads(n)
 	s.until("them to be in flight", func() (bool, error) { return s.hits(id) == int64(n) && h.inFlight() == n, nil })
 	must(s.t, s.target.Cut(1))
@@ -78,7 +93,6 @@ func (s *targetScene) countCut(h countingHost, n int) {
 	s.wantFailovers(h, before, n, "in flight at the cut")
 	must(s.t, s.target.Clear(id))
 	must(s.t, s.target.SetANA(2, 1, nvme.ANAOptimized))
-	must(s.t, s.target.Repair(1))
 }
 
 func (s *targetScene) wantFailovers(h countingHost, before [2]uint64, n int, what string) {
@@ -112,6 +126,11 @@ func (h kernelHost) inFlight() int {
 	return n
 }
 
+func (h kernelHost) waitLost() {
+	h.t.Helper()
+	must(h.t, h.controllers[0].WaitState(h.ctx, "connecting"))
+}
+
 func (h kernelHost) waitPath(path int, state nvme.ANAState) {
 	h.t.Helper()
 	must(h.t, h.controllers[path].WaitState(h.ctx, "live"))
@@ -128,6 +147,11 @@ func (o *ours) startReads(depth int) func() error {
 func (o *ours) failovers() [2]uint64 { return o.counters(nvme.Failovers) }
 
 func (o *ours) inFlight() int { return int(o.path(0).InFlight) }
+
+func (o *ours) waitLost() {
+	o.t.Helper()
+	o.waitUsable(0, false)
+}
 
 func (o *ours) waitPath(path int, state nvme.ANAState) {
 	o.t.Helper()
