@@ -70,17 +70,11 @@ func (s *scene) reports(v node.Volume, want ...uint64) {
 	s.t.Logf("braid-node reports %s", strings.Join(got, ", "))
 }
 
-// cutAndRepair cuts the first path under I/O and repairs it, and returns what
-// the witnesses counted of both paths, ever.
-func (s *scene) cutAndRepair(v node.Volume, w *witnesses) []uint64 {
+// witnessCut cuts and repairs the first path, and returns what the witnesses
+// counted of both paths, ever.
+func (s *scene) witnessCut(v node.Volume, w *witnesses) []uint64 {
 	s.t.Helper()
-	writer := s.write(v)
-	s.cutBusy(v)
-	s.waitUsable(v, 1)
-	s.goesOn(writer)
-	must(s.t, s.rig.Repair(0))
-	s.waitUsable(v, 2)
-	s.unharmed(writer)
+	s.cutAndRepair(v)
 	got, err := w.failovers(s.pathsOf(v)...)
 	must(s.t, err)
 	return got
@@ -94,7 +88,7 @@ func TestBPFPortCut(t *testing.T) {
 	v := s.volume(0, "")
 	s.attach(v)
 	s.reports(v, 0, 0)
-	got := s.cutAndRepair(v, w)
+	got := s.witnessCut(v, w)
 	if got[0] < check.LeastFailovers || got[1] != 0 {
 		t.Errorf("failovers %v, want at least %d from the path that was cut and none from the other", got, check.LeastFailovers)
 	}
@@ -109,7 +103,7 @@ func TestBPFReset(t *testing.T) {
 	s, w := newBPFScene(t, rig.Namespace{SizeMB: 64, Delay: slow})
 	v := s.volume(0, "")
 	s.attach(v)
-	before := s.cutAndRepair(v, w)
+	before := s.witnessCut(v, w)
 	s.reports(v, before...)
 	reset, err := s.node.Reset(s.ctx, v.ID, "cable replaced")
 	must(t, err)
@@ -133,7 +127,7 @@ func TestBPFReset(t *testing.T) {
 	// On a new kernel the attribute is behind from here on; the witnesses of the
 	// program are not.
 	w.kernel.Counters = false
-	after := s.cutAndRepair(v, w)
+	after := s.witnessCut(v, w)
 	s.reports(v, after[0]-before[0], after[1]-before[1])
 	s.detach(v)
 	s.nothingLeft()
@@ -251,7 +245,7 @@ func TestBPFRestart(t *testing.T) {
 	s, w := newBPFScene(t, rig.Namespace{SizeMB: 64, Delay: slow})
 	v := s.volume(0, "")
 	s.attach(v)
-	before := s.cutAndRepair(v, w)
+	before := s.witnessCut(v, w)
 	s.reports(v, before...)
 	must(t, s.node.Kill())
 	writer := s.write(v)

@@ -128,10 +128,8 @@ func (s *scene) cutBusy(v node.Volume) {
 	must(s.t, s.rig.Cut(0))
 }
 
-// failOver cuts the first path under I/O, repairs it, and returns how many
-// requests failed over, on which braid-node and sysfs agree; 0 if the kernel
-// does not count, on which they agree too.
-func (s *scene) failOver(v node.Volume) uint64 {
+// cutAndRepair cuts the first path under I/O, which goes on, and repairs it.
+func (s *scene) cutAndRepair(v node.Volume) {
 	s.t.Helper()
 	w := s.write(v)
 	s.cutBusy(v)
@@ -140,6 +138,14 @@ func (s *scene) failOver(v node.Volume) uint64 {
 	must(s.t, s.rig.Repair(0))
 	s.waitUsable(v, 2)
 	s.unharmed(w)
+}
+
+// failOver cuts the first path under I/O, repairs it, and returns how many
+// requests failed over, on which braid-node and sysfs agree; 0 if the kernel
+// does not count, on which they agree too.
+func (s *scene) failOver(v node.Volume) uint64 {
+	s.t.Helper()
+	s.cutAndRepair(v)
 	view := s.settled(v)
 	n := s.failovers(view, 0)
 	if n < check.LeastFailovers && s.kernel.Counters {
