@@ -19,6 +19,9 @@ const DefaultDepth = 64
 // blocksPerLane is how many blocks each lane of a writer goes round.
 const blocksPerLane = 8
 
+// untouched fills the buffer of a read.
+const untouched = 0xa5
+
 // Disk is what a writer writes to: a file, a block device or a head of our own.
 // Blocks and buffers are aligned as direct I/O wants it.
 type Disk interface {
@@ -187,15 +190,37 @@ func (w *Writer) goesOn() bool {
 
 // check reads a block back.
 func (w *Writer) check(l *lane, b written) error {
-	clear(l.buf)
-	if _, err := w.disk.ReadAt(l.buf, int64(b.index)*blockSize); err != nil {
+	if err := w.read(l, b); err != nil {
 		return err
 	}
 	if err := verify(l.buf, b.index, b.version, b.sum); err != nil {
-		w.progress.mismatch(err)
+		w.progress.mismatch(w.again(l, b, err))
 	}
 	w.progress.done(func(s *Stats) { s.Verified++ })
 	return nil
+}
+
+// again reads a block that was not as written once more: what is on the disk is
+// another fault than a read that brought something else.
+func (w *Writer) again(l *lane, b written, first error) error {
+	err := w.read(l, b)
+	if err == nil {
+		err = verify(l.buf, b.index, b.version, b.sum)
+	}
+	if err == nil {
+		return fmt.Errorf("%w; as written when read again", first)
+	}
+	return fmt.Errorf("%w; read again: %w", first, err)
+}
+
+// read reads a block into a buffer that holds what no disk has, so that a read
+// that completes without its data does not pass for one of zeros.
+func (w *Writer) read(l *lane, b written) error {
+	for i := range l.buf {
+		l.buf[i] = untouched
+	}
+	_, err := w.disk.ReadAt(l.buf, int64(b.index)*blockSize)
+	return err
 }
 
 func (w *Writer) fail(err error) {

@@ -2,6 +2,7 @@ package target
 
 import (
 	"io"
+	"net"
 
 	"github.com/braid-csi/braid/pkg/nvme"
 	"github.com/braid-csi/braid/pkg/nvmetcp"
@@ -93,7 +94,11 @@ func (c *conn) io(cmd *nvmetcp.Command, fault *injected) error {
 // perform executes a command that has all it needs, and answers it.
 func (c *conn) perform(ns *namespace, cmd *nvmetcp.Command, data []byte) error {
 	if cmd.Opcode != nvmetcp.Read {
-		return c.complete(cmd.CID, ns.execute(cmd, data), 0)
+		status, ok := c.effects.execute(ns, cmd, data)
+		if !ok {
+			return net.ErrClosed
+		}
+		return c.complete(cmd.CID, status, 0)
 	}
 	start, blocks := cmd.Blocks()
 	offset, length, _ := ns.extent(start, blocks) // checked when the command came

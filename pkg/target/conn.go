@@ -50,6 +50,8 @@ type conn struct {
 
 	async sync.WaitGroup // delayed commands, and what belongs to the controller
 
+	effects effects
+
 	mu     sync.Mutex // guards what follows
 	head   uint16     // of the submission queue
 	out    sender
@@ -169,14 +171,14 @@ func (c *conn) terminate(e *nvmetcp.ProtocolError) {
 // finish ends the connection, with its controller if it is the admin queue, and
 // returns when no command runs any more.
 func (c *conn) finish() {
-	c.flow.end()
-	if c.controller != nil {
-		if c.queueID == 0 {
-			c.controller.end()
-		} else {
-			c.controller.leave(c)
-		}
+	switch {
+	case c.controller == nil:
+	case c.queueID == 0:
+		c.controller.end()
+	default:
+		c.controller.leave(c)
 	}
+	end(c)
 	c.mu.Lock()
 	c.out.err = net.ErrClosed
 	c.slots.stop(c.async.Done)

@@ -3,6 +3,8 @@ package target
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -135,10 +137,7 @@ func (k *controller) end() {
 	k.queues = nil
 	k.mu.Unlock()
 	k.subsystem.remove(k)
-	for _, c := range queues {
-		c.flow.end()
-	}
-	k.admin.flow.end()
+	end(append(slices.Collect(maps.Values(queues)), k.admin)...)
 }
 
 // join adds an I/O queue; ok is false if there is one of that ID already or the
@@ -199,9 +198,7 @@ func (k *controller) configure(c nvmetcp.Configuration) {
 	}
 	k.mu.Unlock()
 	poke(k.rearm)
-	for _, q := range queues {
-		q.flow.end()
-	}
+	end(slices.Collect(maps.Values(queues))...)
 }
 
 func (k *controller) ready() bool {

@@ -44,4 +44,13 @@
 // connections on a port and 1024 controllers in a subsystem. Whoever breaks the
 // protocol gets a TermReq and loses the connection. A host that does not read
 // its answers makes its own connection wait, and nobody else's.
+//
+// # Design note, 2026-11-23: an association ends as one
+//
+// A host fails over as soon as the first of its connections closes. A write that
+// another connection of it still had to execute would then take effect after the
+// writes that follow on other paths: with the Linux host it even carried what
+// the buffer held by then, for its pages were sent without a copy. So all
+// connections lose the right to change anything before the first is closed.
+// Only a fault that holds writes makes late ones.
 package target

@@ -102,8 +102,9 @@ func (p *port) close() {
 	}
 	p.mu.Unlock()
 	p.setSilent(false)
-	for _, c := range p.connections() {
-		c.flow.end()
+	list := p.connections()
+	end(list...)
+	for _, c := range list {
 		c.flow.restore()
 	}
 	p.accepted.Wait()

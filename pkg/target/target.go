@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -127,9 +128,12 @@ func (t *Target) Repair(port uint16) error {
 // AllQueues stands for every connection of a port.
 const AllQueues = -1
 
-// Drop ends the connections of one queue on a port, or of all, once.
+// Drop ends the connections of one queue on a port, or of all, once. A write
+// that has no answer by then takes no effect later, unless a fault holds it.
 func (t *Target) Drop(port uint16, queue int) error {
-	return t.eachFlow(port, queue, func(c *conn) { c.flow.end() })
+	list, err := t.connections(port, queue)
+	end(list...)
+	return err
 }
 
 // BlackHole silences the connections of one queue on a port, or the whole port
@@ -139,7 +143,11 @@ func (t *Target) BlackHole(port uint16, queue int) error {
 	if err := t.silence(port, queue, true); err != nil {
 		return err
 	}
-	return t.eachFlow(port, queue, func(c *conn) { c.flow.blackHole() })
+	list, err := t.connections(port, queue)
+	for _, c := range list {
+		c.flow.blackHole()
+	}
+	return err
 }
 
 // Restore ends the silence of one queue or of the whole port.
@@ -147,7 +155,11 @@ func (t *Target) Restore(port uint16, queue int) error {
 	if err := t.silence(port, queue, false); err != nil {
 		return err
 	}
-	return t.eachFlow(port, queue, func(c *conn) { c.flow.restore() })
+	list, err := t.connections(port, queue)
+	for _, c := range list {
+		c.flow.restore()
+	}
+	return err
 }
 
 // silence says what becomes of connections that hosts make later.
@@ -159,24 +171,22 @@ func (t *Target) silence(port uint16, queue int, silent bool) error {
 	return err
 }
 
-// eachFlow calls f for the connections of a queue on a port. That there is none
-// is an error for a single queue.
-func (t *Target) eachFlow(port uint16, queue int, f func(*conn)) error {
+// connections are those of a queue on a port, or of all its queues. That there
+// is none is an error for a single queue.
+func (t *Target) connections(port uint16, queue int) ([]*conn, error) {
 	p, err := t.port(port)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	found := false
-	for _, c := range p.connections() {
-		if queue == AllQueues || c.queue() == queue {
-			found = true
-			f(c)
-		}
+	list := p.connections()
+	if queue == AllQueues {
+		return list, nil
 	}
-	if !found && queue != AllQueues {
-		return fmt.Errorf("queue: port %d has no connection of queue %d", port, queue)
+	list = slices.DeleteFunc(list, func(c *conn) bool { return c.queue() != queue })
+	if len(list) == 0 {
+		return nil, fmt.Errorf("queue: port %d has no connection of queue %d", port, queue)
 	}
-	return nil
+	return list, nil
 }
 
 // SetANA sets the state of an ANA group on a port and tells hosts.
