@@ -22,13 +22,15 @@ func scheme() (*runtime.Scheme, error) {
 	return s, errors.Join(v1alpha1.AddToScheme(s), corev1.AddToScheme(s), authenticationv1.AddToScheme(s))
 }
 
-// connect returns a client of the cluster that the flags name.
+// connect returns a client of the cluster that the flags name. The API server's
+// priority and fairness limit its requests, not the client.
 func connect(flags *genericclioptions.ConfigFlags, agent string) (client.Client, error) {
 	config, err := flags.ToRESTConfig()
 	if err != nil {
 		return nil, err
 	}
 	config.UserAgent = agent
+	config.QPS = -1
 	mapper, err := flags.ToRESTMapper()
 	if err != nil {
 		return nil, err
