@@ -173,6 +173,7 @@ func busiestFirst(a, b topPath) int {
 	)
 }
 
+// top has first what a narrow terminal must not cut off.
 func (p *page) top(v view) {
 	var sum int64
 	var rows [][]string
@@ -180,13 +181,14 @@ func (p *page) top(v view) {
 		sum += t.new
 		namespace, name := claimOf(t.set)
 		rows = append(rows, []string{
+			strconv.FormatInt(t.new, 10), pathFailovers(t.path), p.age(t.path.LastFailoverTime),
 			namespace, name, t.set.Spec.NodeName, t.path.Address, yes(t.path.Usable), t.path.ControllerState, t.path.ANAState,
-			pathFailovers(t.path), strconv.FormatInt(t.new, 10), p.age(t.path.LastFailoverTime), p.age(t.set.Status.CountersObservedAt),
+			p.age(t.set.Status.CountersObservedAt),
 		})
 	}
 	p.line("%s in %s from %s", plural(int(sum), "failover"), p.span(v.begun), plural(len(v.paths), "path"))
 	if v.failure != nil {
 		p.line("As it was %s ago: %v", p.span(v.at), v.failure)
 	}
-	p.table("", "NAMESPACE\tCLAIM\tNODE\tPATH\tUSABLE\tSTATE\tANA\tFAILOVERS\tNEW\tLAST\tREAD", rows)
+	p.table("", "NEW\tFAILOVERS\tLAST\tNAMESPACE\tCLAIM\tNODE\tPATH\tUSABLE\tSTATE\tANA\tREAD", rows)
 }
