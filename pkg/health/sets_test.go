@@ -83,6 +83,13 @@ func through(iface string, p multipath.Path) multipath.Path {
 	return p
 }
 
+// routed is a path that left from one local address at first and does so from
+// another one now.
+func routed(first, now string, p multipath.Path) multipath.Path {
+	p.FirstSrcAddr, p.SrcAddr = first, now
+	return p
+}
+
 // episodes returns the path with failover episodes that many minutes ago.
 func episodes(p multipath.Path, minutesAgo ...int) multipath.Path {
 	p.Record.Episodes = before(minutesAgo)

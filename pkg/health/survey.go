@@ -1,6 +1,7 @@
 package health
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/braid-csi/braid/pkg/multipath"
@@ -63,30 +64,32 @@ func joining(p *multipath.Path, staging time.Time) bool {
 		!p.Record.LastSample.After(staging) && !p.Record.LastEvent.After(staging)
 }
 
-// sharedFate judges against what the volume's addresses promise: a volume
-// configured with one target port has no redundancy there to lose.
+// sharedFate judges against what the volume's paths promised: a volume that was
+// configured with one target port, or whose paths have left by one local address
+// from the beginning, has no redundancy there to lose.
 func sharedFate(set *multipath.PathSet, usable []*multipath.Path) string {
 	if len(usable) < 2 {
 		return ""
 	}
 	for _, side := range []struct {
-		word string
-		of   func(nvme.TransportID) string
+		word          string
+		promised, now func(*multipath.Path) string
 	}{
-		{"to", nvme.TransportID.Address},
-		{"through", hostSide},
+		{"to", targetSide, targetSide},
+		{"through", func(p *multipath.Path) string { return hostSide(p, p.FirstSrcAddr) },
+			func(p *multipath.Path) string { return hostSide(p, p.SrcAddr) }},
 	} {
 		promised := make(map[string]bool)
 		for i := range set.Paths {
-			if set.Paths[i].Expected {
-				promised[side.of(set.Paths[i].Address)] = true
+			if end := side.promised(&set.Paths[i]); set.Paths[i].Expected && end != "" {
+				promised[end] = true
 			}
 		}
 		left := make(map[string]bool)
 		for _, p := range usable {
-			left[side.of(p.Address)] = true
+			left[side.now(p)] = true
 		}
-		first := side.of(usable[0].Address)
+		first := side.now(usable[0])
 		if len(promised) > 1 && len(left) == 1 && first != "" {
 			return side.word + " " + first
 		}
@@ -94,10 +97,10 @@ func sharedFate(set *multipath.PathSet, usable []*multipath.Path) string {
 	return ""
 }
 
-// hostSide names the host's end of a path; empty where routing decides.
-func hostSide(id nvme.TransportID) string {
-	if id.HostIface != "" {
-		return id.HostIface
-	}
-	return id.HostTrAddr
+func targetSide(p *multipath.Path) string { return p.Address.Address() }
+
+// hostSide names the host's end of a path: what the volume asks for, or else
+// the address that routing chose; empty where that is not known.
+func hostSide(p *multipath.Path, routed string) string {
+	return cmp.Or(p.Address.HostIface, p.Address.HostTrAddr, routed)
 }

@@ -144,14 +144,24 @@ func (l *Layer) finish(ctx context.Context, v Volume) (Device, error) {
 		}
 	}
 	set.Head = stagedHead{Name: h.Name, DevNum: h.DevNum, Epoch: h.Epoch}
-	if err := l.store.save(&set); err != nil {
+	if err := l.handOut(&set); err != nil {
 		return Device{}, fmt.Errorf("record volume: %w", err)
 	}
-	l.mu.Lock()
-	l.volumes[v.ID] = &set
-	l.mu.Unlock()
 	// The snapshots that follow show the volume as staged.
 	return device(&set, h, DevicePresent), l.look(ctx)
+}
+
+// handOut records the device of a volume. What a look learned of it meanwhile
+// stays.
+func (l *Layer) handOut(set *staged) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	set.sources = l.volumes[set.ID].sources
+	if err := l.store.save(set); err != nil {
+		return err
+	}
+	l.volumes[set.ID] = set
+	return nil
 }
 
 // applyPolicy sets the I/O policy that the volume asks for. Where it asks for

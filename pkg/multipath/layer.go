@@ -109,6 +109,10 @@ type staged struct {
 	// foreign are the epochs of controllers that were there before it and that
 	// nobody had signed: Braid did not connect those.
 	foreign []string
+	// sources are the addresses of this host from which its paths left when
+	// they were first live, by the paths' own. The map is never changed in
+	// place.
+	sources map[string]string
 }
 
 // belongingTo returns the volume with another origin; itself if there is

@@ -36,6 +36,7 @@ func (l *Layer) lookLocked(ctx context.Context) error {
 		if v.releasing { // its paths go because they are meant to
 			continue
 		}
+		l.learnSources(ctx, v, obs)
 		snap.PathSets = append(snap.PathSets, merge(v, obs, l.history(v), failed[v.SubsystemNQN]))
 	}
 	l.show(obs, snap)

@@ -85,6 +85,7 @@ func merge(v *staged, obs *Observation, h history, failed map[nvme.TransportID]e
 		p := Path{
 			Address: w.address, Key: w.key(), Expected: w.expected, State: nvme.StateAbsent, Source: nvme.SourceUnsupported,
 			Record: h.paths[w.key()], ControllerRecord: h.controllers[w.key()],
+			FirstSrcAddr: v.sources[w.address.String()],
 		}
 		if p.Record.Source != "" {
 			p.Source = p.Record.Source

@@ -108,7 +108,7 @@ func TestStore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := &staged{Volume: testVolume("pvc-1/../../etc", uuidA, way1), Head: stagedHead{Name: "nvme0n1", DevNum: "259:1", Epoch: "e"}}
+	v := &staged{Volume: testVolume("pvc-1/../../etc", uuidA, way1), Head: stagedHead{Name: "nvme0n1", DevNum: "259:1", Epoch: "e"}, sources: map[string]string{"tcp://192.0.2.1:4420": "192.0.2.9"}}
 	if err := s.save(v); err != nil {
 		t.Fatal(err)
 	}

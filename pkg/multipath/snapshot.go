@@ -76,9 +76,13 @@ type Path struct {
 	// empty while the path is missing.
 	Name       string
 	Controller string
-	SrcAddr    string
-	State      nvme.ControllerState
-	ANAState   nvme.ANAState
+	// SrcAddr is the host's end of the connection, empty while the controller
+	// is not live; FirstSrcAddr is the one it had when the path was first live
+	// since the volume was staged.
+	SrcAddr      string
+	FirstSrcAddr string
+	State        nvme.ControllerState
+	ANAState     nvme.ANAState
 	// Source says where the counts come from; SourceUnsupported where nothing
 	// counts or the path is missing and never was counted.
 	Source nvme.CounterSource

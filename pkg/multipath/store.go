@@ -33,6 +33,8 @@ type record struct {
 	// Foreign are the epochs of the subsystem's controllers that were there
 	// before the volume and nobody had signed.
 	Foreign []string `json:"foreign,omitempty"`
+	// Sources are the host's addresses from which the paths left at first.
+	Sources map[string]string `json:"sources,omitempty"`
 }
 
 // stagedHead is the block device that staging handed out.
@@ -81,7 +83,7 @@ func (s store) load(ctx context.Context) (map[string]*staged, error) {
 			}
 			continue
 		}
-		volumes[r.Volume.ID] = &staged{Volume: r.Volume, Head: r.Head, releasing: r.Releasing, foreign: r.Foreign}
+		volumes[r.Volume.ID] = &staged{Volume: r.Volume, Head: r.Head, releasing: r.Releasing, foreign: r.Foreign, sources: r.Sources}
 	}
 	return volumes, nil
 }
@@ -104,6 +106,7 @@ func readRecord(path string) (record, error) {
 func (s store) save(v *staged) error {
 	b, err := json.MarshalIndent(record{
 		Version: recordVersion, BootID: s.bootID, Volume: v.Volume, Head: v.Head, Releasing: v.releasing, Foreign: v.foreign,
+		Sources: v.sources,
 	}, "", "  ")
 	if err != nil {
 		return err
