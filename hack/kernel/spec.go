@@ -36,27 +36,40 @@ type Spec struct {
 }
 
 // The cloud flavour is a third of the size of the general one and has all of
-// NVMe over TCP: host, target, native multipath and null_blk.
+// NVMe over TCP: host, target, native multipath and null_blk. What it has built
+// in, nvme_core for one, are modules in the general flavour.
+const (
+	cloudPackage  = "-cloud"
+	generalSuffix = "-general"
+)
+
 var specs = []Spec{
 	{Name: "newest", Suite: suiteOfDefault, Package: "linux-image-cloud-amd64", AtLeast: Release{7, 2}},
 	{Name: "6.12", Suite: "bookworm", Security: true, Package: "linux-image-6.12-cloud-amd64", AtLeast: Release{6, 12}, Below: Release{6, 13}},
 	{Name: "6.1", Suite: "bookworm", Security: true, Package: "linux-image-cloud-amd64", AtLeast: Release{6, 1}, Below: Release{6, 2}},
 }
 
-// Lookup returns the spec of that name; the empty name is the default.
+// Lookup returns the spec of that name; the empty name is the default. With
+// "-general" behind it is the general flavour of the same release.
 func Lookup(name string) (Spec, error) {
-	if name == "" || name == suiteOfDefault {
-		name = Default
+	base, general := strings.CutSuffix(name, generalSuffix)
+	if base == "" || base == suiteOfDefault {
+		base = Default
 	}
 	for _, s := range specs {
-		if s.Name == name {
-			return s, nil
+		if s.Name != base {
+			continue
 		}
+		if general {
+			s.Name += generalSuffix
+			s.Package = strings.Replace(s.Package, cloudPackage, "", 1)
+		}
+		return s, nil
 	}
-	return Spec{}, fmt.Errorf("no kernel spec %q: there are %s", name, strings.Join(Names(), ", "))
+	return Spec{}, fmt.Errorf("no kernel spec %q: there are %s, each also as NAME%s", name, strings.Join(Names(), ", "), generalSuffix)
 }
 
-// Names lists the specs there are.
+// Names lists the specs there are, in the flavour that is used for most.
 func Names() []string {
 	names := make([]string, 0, len(specs))
 	for _, s := range specs {

@@ -25,7 +25,23 @@ func TestSpecsAccept(t *testing.T) {
 			t.Errorf("spec %q accepts %s: %v, want accepted: %t", tt.spec, tt.release, err, tt.want)
 		}
 	}
-	if _, err := Lookup("5.10"); err == nil {
-		t.Error("there is a spec for 5.10")
+	for _, name := range []string{"5.10", "5.10-general"} {
+		if _, err := Lookup(name); err == nil {
+			t.Errorf("there is a spec for %s", name)
+		}
+	}
+}
+
+func TestGeneralFlavour(t *testing.T) {
+	for name, want := range map[string]Spec{
+		"6.1-general":  {Name: "6.1-general", Package: "linux-image-amd64"},
+		"6.12-general": {Name: "6.12-general", Package: "linux-image-6.12-amd64"},
+		"-general":     {Name: "newest-general", Package: "linux-image-amd64"},
+		"sid-general":  {Name: "newest-general", Package: "linux-image-amd64"},
+	} {
+		got, err := Lookup(name)
+		if err != nil || got.Name != want.Name || got.Package != want.Package {
+			t.Errorf("spec %q is %q, package %s (%v); want %q, %s", name, got.Name, got.Package, err, want.Name, want.Package)
+		}
 	}
 }
