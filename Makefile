@@ -65,6 +65,7 @@ model: ## A random workload over our own host through 500 faults, held against a
 
 .PHONY: machines
 machines: E2E_TIMEOUT = 240m
+machines: export BRAID_KERNEL = $(KERNEL)
 machines: ## Scenarios that take several machines: other kernels, a reboot
 	$(call run_tests,machines,build faultpoints testbed)
 

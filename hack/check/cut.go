@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 
 	"github.com/braid-csi/braid/hack/nvmehost"
+	"github.com/braid-csi/braid/pkg/admin"
 	"github.com/braid-csi/braid/pkg/nvme"
 )
 
@@ -57,4 +59,25 @@ func (v View) Failovers(addr netip.AddrPort) (uint64, error) {
 // KernelFailovers is the same as the kernel says.
 func (v View) KernelFailovers(addr netip.AddrPort) uint64 {
 	return v.Reading.Ways[addr].Counts[nvmehost.Failovers]
+}
+
+// Failovers tells whether braid-node has counted that many failovers from the
+// paths since the last reset, and has them from the source. Fewer may become
+// more, and more are wrong.
+func Failovers(report admin.Volume, source nvme.CounterSource, paths []netip.AddrPort, want []uint64) (agree bool, said string, err error) {
+	agree = true
+	var all []string
+	for i, addr := range paths {
+		p, err := PathOf(report, addr)
+		if err != nil {
+			return false, "", err
+		}
+		n := p.Counts[nvme.Failovers].SinceReset
+		if n > want[i] {
+			return false, "", fmt.Errorf("%s: braid-node has %d failovers, there were %d", addr, n, want[i])
+		}
+		all = append(all, fmt.Sprintf("%d from %s", n, p.CounterSource))
+		agree = agree && n == want[i] && p.CounterSource == source
+	}
+	return agree, strings.Join(all, ", "), nil
 }

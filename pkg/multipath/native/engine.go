@@ -128,6 +128,8 @@ func (e *Engine) Prepare(ctx context.Context) error {
 	case on != "Y":
 		return fmt.Errorf("%w: native NVMe multipathing is off (kernel parameter nvme_core.multipath=%s)", multipath.ErrUnsupported, on)
 	}
+	// Before anything is connected: what fails over counts from the first request.
+	e.failovers.begin(ctx, e.attr.root)
 	return nil
 }
 
