@@ -64,6 +64,8 @@ func newEngine(c config, a *agent.Agent) (*native.Engine, error) {
 	o := native.Options{State: c.stateDir, Child: []string{self, kernelWrite}}
 	if c.bpf {
 		o.Failovers = func() (native.FailoverCounter, error) { return bpf.Attach() }
+		o.Retries = func() (native.KernelCounter, error) { return bpf.AttachRetries() }
+		o.Errors = func() (native.KernelCounter, error) { return bpf.AttachErrors() }
 		o.Resets = func() (native.KernelCounter, error) { return bpf.AttachResets() }
 	}
 	switch {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/braid-csi/braid/hack/guest"
 	"github.com/braid-csi/braid/hack/nvmehost"
+	"github.com/braid-csi/braid/pkg/multipath/native"
 	"github.com/braid-csi/braid/pkg/multipath/native/bpf"
 )
 
@@ -15,7 +16,7 @@ import (
 type witnesses struct {
 	kernel nvmehost.Features
 	bpf    []*bpf.Failovers
-	probe  nvmehost.FailoverProbe
+	probe  nvmehost.Probe
 }
 
 func newWitnesses(t *testing.T) *witnesses {
@@ -37,7 +38,7 @@ func (w *witnesses) open() (err error) {
 		}
 		w.bpf = append(w.bpf, f)
 	}
-	w.probe, err = nvmehost.ProbeFailovers()
+	w.probe, err = nvmehost.ProbeCalls(nvmehost.FailoverFunction)
 	return err
 }
 
@@ -95,7 +96,7 @@ func (w *witnesses) failovers(paths ...nvmehost.Path) ([]uint64, error) {
 }
 
 // onPaths is what a program counted on the paths, and on all there were.
-func onPaths(f *bpf.Failovers, paths []nvmehost.Path) (counts []uint64, total uint64, err error) {
+func onPaths(f native.KernelCounter, paths []nvmehost.Path) (counts []uint64, total uint64, err error) {
 	missed, err := f.Missed()
 	if err != nil {
 		return nil, 0, err

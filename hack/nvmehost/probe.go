@@ -12,19 +12,26 @@ import (
 // tracing is where the kernel's tracer is asked.
 const tracing = "/sys/kernel/tracing"
 
-// FailoverProbe counts the calls of the function by which the kernel takes a
-// request off its path, with the tracer's own counter: on every kernel, over
-// all paths.
-type FailoverProbe struct{ event string }
+// Probe counts the calls of a function of the kernel's with the tracer's own
+// counter: on every kernel, over all paths.
+type Probe struct{ event string }
 
-// ProbeFailovers begins to count.
-func ProbeFailovers() (FailoverProbe, error) {
-	p := FailoverProbe{"braid_failovers"}
+// The functions that what is counted goes through, once each.
+const (
+	// FailoverFunction takes a request off its path.
+	FailoverFunction = "nvme_failover_req"
+	// RetryFunction has a request sent again; of a guest's disks only NVMe's do.
+	RetryFunction = "blk_mq_requeue_request"
+)
+
+// ProbeCalls begins to count the calls of a function.
+func ProbeCalls(function string) (Probe, error) {
+	p := Probe{"braid_" + function}
 	// Else it would note the name of every task that is switched to.
 	if err := os.WriteFile(filepath.Join(tracing, "options/record-cmd"), []byte("0"), 0); err != nil {
 		return p, err
 	}
-	if err := appendTo("kprobe_events", "p:kprobes/"+p.event+" nvme_failover_req\n"); err != nil {
+	if err := appendTo("kprobe_events", "p:kprobes/"+p.event+" "+function+"\n"); err != nil {
 		return p, err
 	}
 	return p, p.enable("1")
@@ -32,7 +39,7 @@ func ProbeFailovers() (FailoverProbe, error) {
 
 // Counts is how often the function was called, and how many calls the tracer
 // could not count.
-func (p FailoverProbe) Counts() (hits, missed uint64, err error) {
+func (p Probe) Counts() (hits, missed uint64, err error) {
 	f, err := os.Open(filepath.Join(tracing, "kprobe_profile"))
 	if err != nil {
 		return 0, 0, err
@@ -51,11 +58,11 @@ func (p FailoverProbe) Counts() (hits, missed uint64, err error) {
 }
 
 // Close ends it.
-func (p FailoverProbe) Close() error {
+func (p Probe) Close() error {
 	return errors.Join(p.enable("0"), appendTo("kprobe_events", "-:kprobes/"+p.event+"\n"))
 }
 
-func (p FailoverProbe) enable(value string) error {
+func (p Probe) enable(value string) error {
 	return os.WriteFile(filepath.Join(tracing, "events/kprobes", p.event, "enable"), []byte(value), 0)
 }
 

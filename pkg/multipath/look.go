@@ -151,10 +151,10 @@ func ended(records map[string]ledger.Record, obs *Observation) map[string]ledger
 			continue
 		}
 		s := ledger.Sample{At: obs.At, Epoch: r.Epoch, Source: r.Source, Exact: w.Exact}
-		switch n := w.Counters[nvme.Failovers]; {
-		case r.Source == nvme.SourceBPF && n > r.Tallies[nvme.Failovers].Raw:
+		switch {
+		case r.Source == nvme.SourceBPF && more(w, func(c nvme.Counter) uint64 { return r.Tallies[c].Raw }):
 			s.Counters = w.Counters
-		case r.Witness != nil && r.Witness.Epoch == w.Epoch && n > r.Witness.Raw[nvme.Failovers]:
+		case r.Witness != nil && r.Witness.Epoch == w.Epoch && more(w, func(c nvme.Counter) uint64 { return r.Witness.Raw[c] }):
 			s.Witness = w
 		default:
 			continue
@@ -162,6 +162,16 @@ func ended(records map[string]ledger.Record, obs *Observation) map[string]ledger
 		out[key] = s
 	}
 	return out
+}
+
+// more tells whether a witness says more of any counter than is known.
+func more(w *ledger.Witness, known func(nvme.Counter) uint64) bool {
+	for c, n := range w.Counters {
+		if n > known(c) {
+			return true
+		}
+	}
+	return false
 }
 
 // samples reads a volume's counters out of an observation, with the paths that

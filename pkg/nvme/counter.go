@@ -45,8 +45,8 @@ const (
 	// SourceKernelAttribute is the attribute in sysfs: the diag group of
 	// Linux 7.2 or the flat attribute of the patch before it.
 	SourceKernelAttribute CounterSource = "KernelAttribute"
-	// SourceBPF is Braid's own programs in the kernel, which count failovers and
-	// resets, on kernels that have no attribute.
+	// SourceBPF is Braid's own programs in the kernel, which count failovers,
+	// retries, errors and resets, on kernels that have no attributes.
 	SourceBPF CounterSource = "BPF"
 	// SourceBoth is the attribute with the program beside it: the better of the
 	// two counts.

@@ -234,8 +234,7 @@ type PathStatus struct {
 	// +kubebuilder:validation:MaxLength=1024
 	ConnectError string `json:"connectError,omitempty"`
 	// counterSource is where the path's counts come from: KernelAttribute, BPF
-	// (Braid's own program in the kernel, which counts failovers), Both
-	// (the better of the two), or Unsupported where nothing on the node counts.
+	// (Braid's own programs in the kernel), Both (the better of the two), or Unsupported where nothing on the node counts.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	CounterSource string `json:"counterSource,omitempty"`

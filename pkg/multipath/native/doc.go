@@ -36,10 +36,11 @@
 //
 // Linux counts failovers from 7.2 on, in attributes that go with their path and
 // that anybody may reset. A BPF program counts them on every kernel with BTF, and
-// beside the attribute (failovers.go, package bpf). It is not pinned: it would
-// keep nvme_core from being unloaded after Braid is gone, and a program that
-// nobody reads counts for nobody. Its count has an epoch of its own, so the
-// ledger knows of each gap; the attribute, where there is one, bridges it.
+// beside the attribute (failovers.go, package bpf), and others the retries and
+// errors (requests.go). Their counts have an epoch of their own, so the ledger
+// knows of each gap; the attribute, where there is one, bridges it. They begin
+// with the first scan that finds nvme_core loaded, or when Prepare has loaded it:
+// no path that Braid connects has a request before that.
 //
 // # Design note, 2026-11-22: who owns a controller
 //

@@ -35,6 +35,10 @@ type Options struct {
 	// Failovers begins to count failovers beside the kernel's attributes; nil
 	// leaves it to those.
 	Failovers func() (FailoverCounter, error)
+	// Retries and Errors do the same for requests that are sent again, and for
+	// those that end with an error, once Failovers counts.
+	Retries func() (KernelCounter, error)
+	Errors  func() (KernelCounter, error)
 	// Resets does the same for the resets of controllers, where the kernel does
 	// not count them.
 	Resets func() (KernelCounter, error)
@@ -89,7 +93,11 @@ func New(o Options) (*Engine, error) {
 		attr: newAttributes(o.SysFS), registry: registry{o.Registry},
 		dev: o.Dev, proc: o.Proc, fabrics: filepath.Join(o.Dev, "nvme-fabrics"), etc: o.Etc,
 		state: o.State, nodeUID: o.NodeUID, bootID: bootID,
-		child: o.Child, clock: o.Clock, failovers: failovers{attach: o.Failovers, began: make(chan struct{})}, resets: resets{attach: o.Resets},
+		child: o.Child, clock: o.Clock, resets: resets{attach: o.Resets},
+		failovers: failovers{
+			attach: o.Failovers, began: make(chan struct{}),
+			requests: requestCounts{{counter: nvme.Retries, attach: o.Retries}, {counter: nvme.Errors, attach: o.Errors}},
+		},
 	}, nil
 }
 

@@ -2,6 +2,7 @@ package native
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -48,10 +49,11 @@ type failovers struct {
 	// began is closed once there is a count.
 	began chan struct{}
 
-	mu     sync.Mutex // guards what follows
-	count  FailoverCounter
-	tried  bool
-	reason string // why there is no count
+	mu       sync.Mutex // guards what follows
+	count    FailoverCounter
+	requests requestCounts
+	tried    bool
+	reason   string // why there is no count
 }
 
 // begin attaches the count as soon as there is something to attach it to. It
@@ -77,6 +79,7 @@ func (f *failovers) begin(ctx context.Context, sysfs string) {
 		klog.FromContext(ctx).Info("Failovers are counted where the kernel does it, and only there", "reason", f.reason)
 		return
 	}
+	f.requests.begin(ctx)
 	close(f.began)
 	klog.FromContext(ctx).Info("Counting failovers by BPF", "count", f.count.ID())
 }
@@ -108,17 +111,13 @@ func (f *failovers) enter(obs *multipath.Observation, bootID string) error {
 		}
 		return nil
 	}
-	counts, err := f.count.Counts()
+	counts, missed, err := f.read()
 	if err != nil {
 		return err
 	}
-	missed, err := f.count.Missed()
-	if err != nil {
-		return fmt.Errorf("failovers that were missed: %w", err)
-	}
 	epoch := fmt.Sprintf("%s/bpf/%d", bootID, f.count.ID())
-	account := func(n uint64) *ledger.Witness {
-		return &ledger.Witness{Epoch: epoch, Counters: nvme.Counters{nvme.Failovers: n}, Exact: missed == 0}
+	account := func(c nvme.Counters) *ledger.Witness {
+		return &ledger.Witness{Epoch: epoch, Counters: c, Exact: missed == 0}
 	}
 	live := map[uint64]bool{}
 	for p := range paths(obs) {
@@ -127,21 +126,39 @@ func (f *failovers) enter(obs *multipath.Observation, bootID string) error {
 			return err
 		}
 		live[diskseq] = true
-		w := account(counts[diskseq])
 		if p.Source == nvme.SourceKernelAttribute {
-			p.Source, p.Witness = nvme.SourceBoth, w
+			p.Source, p.Witness = nvme.SourceBoth, account(counts.besideAttributes(diskseq))
 			continue
 		}
-		p.Source, p.Epoch, p.Counters, p.Exact = nvme.SourceBPF, lifeIn(epoch, diskseq), w.Counters, w.Exact
+		p.Source, p.Epoch, p.Counters, p.Exact = nvme.SourceBPF, lifeIn(epoch, diskseq), counts.of(diskseq), missed == 0
 	}
 	obs.Ended = map[string]*ledger.Witness{}
-	for diskseq, n := range counts {
-		if !live[diskseq] {
-			w := account(n)
-			obs.Ended[diskEpoch(bootID, diskseq)], obs.Ended[lifeIn(epoch, diskseq)] = w, w
+	for _, ended := range counts {
+		for diskseq := range ended {
+			if !live[diskseq] {
+				obs.Ended[diskEpoch(bootID, diskseq)] = account(counts.besideAttributes(diskseq))
+				obs.Ended[lifeIn(epoch, diskseq)] = account(counts.of(diskseq))
+			}
 		}
 	}
-	return f.count.Forget(counts, func(diskseq uint64) bool { return live[diskseq] })
+	goesOn := func(diskseq uint64) bool { return live[diskseq] }
+	return errors.Join(f.count.Forget(counts[nvme.Failovers], goesOn), f.requests.forget(counts, goesOn))
+}
+
+// read reads all counts, and how many are in none of them.
+func (f *failovers) read() (counts lives, missed uint64, err error) {
+	counts = lives{}
+	if missed, err = f.requests.read(counts); err != nil {
+		return nil, 0, err
+	}
+	if counts[nvme.Failovers], err = f.count.Counts(); err != nil {
+		return nil, 0, err
+	}
+	n, err := f.count.Missed()
+	if err != nil {
+		return nil, 0, fmt.Errorf("failovers that were missed: %w", err)
+	}
+	return counts, missed + n, nil
 }
 
 // lifeIn is the epoch of a disk's count in the epoch of all counts.
@@ -178,4 +195,5 @@ func (f *failovers) close() {
 	if f.count != nil {
 		_ = f.count.Close() // the kernel ends it with the process at the latest
 	}
+	f.requests.close()
 }

@@ -93,6 +93,8 @@ func TestFailoversBeside(t *testing.T) {
 			account{nvme.SourceBPF, "", bpf5 + "/disk/8", nvme.Counters{nvme.Failovers: 3}, false, nil}},
 		{"beside the attribute", attribute, counting(&fakeCount{counts: map[uint64]uint64{8: 3}}),
 			account{nvme.SourceBoth, "", disk8, nvme.Counters{nvme.Failovers: 12}, true, witness(3, true)}},
+		{"beside the flat attribute, which may lose some", map[string]string{"multipath_failover_count": "10\n"}, counting(&fakeCount{counts: map[uint64]uint64{8: 12}}),
+			account{nvme.SourceBoth, "", disk8, nvme.Counters{nvme.Failovers: 10}, false, witness(12, true)}},
 		{"not possible", nil, func() (FailoverCounter, error) { return nil, errors.New("no BTF") },
 			account{nvme.SourceUnsupported, "no BTF", disk8, nil, true, nil}},
 		{"not possible, beside the attribute", attribute, func() (FailoverCounter, error) { return nil, errors.New("no BTF") },
@@ -133,6 +135,66 @@ func TestFailoversOfGonePaths(t *testing.T) {
 	}
 	if diff := cmp.Diff([]uint64{6}, f.forgot); diff != "" {
 		t.Errorf("may be forgotten (-want +got):\n%s", diff)
+	}
+}
+
+// TestRequestsBeside: what else is counted of a path's requests, where it can
+// be, goes with the failovers.
+func TestRequestsBeside(t *testing.T) {
+	counts := func(retries, failures *fakeCount) requestCounts {
+		of := func(f *fakeCount) func() (KernelCounter, error) {
+			return func() (KernelCounter, error) {
+				if f == nil {
+					return nil, errors.New("no such function")
+				}
+				return f, nil
+			}
+		}
+		return requestCounts{{counter: nvme.Retries, attach: of(retries)}, {counter: nvme.Errors, attach: of(failures)}}
+	}
+	count := func(n uint64) *fakeCount { return &fakeCount{counts: map[uint64]uint64{8: n, 6: n + 1}} }
+	attributes := map[string]string{
+		"diag/multipath_failover_count": "3\n", "diag/command_retries_count": "20\n", "diag/command_error_count": "30\n",
+	}
+	for _, tc := range []struct {
+		name       string
+		attributes map[string]string
+		requests   requestCounts
+		counters   nvme.Counters // of the path
+		witness    nvme.Counters
+		ended      nvme.Counters // of one that is gone, with BPF alone
+		exact      bool
+	}{
+		{"both", nil, counts(count(2), count(5)), nvme.Counters{nvme.Failovers: 3, nvme.Retries: 2, nvme.Errors: 5}, nil,
+			nvme.Counters{nvme.Failovers: 0, nvme.Retries: 3, nvme.Errors: 6}, true},
+		{"not possible", nil, counts(nil, count(5)), nvme.Counters{nvme.Failovers: 3, nvme.Errors: 5}, nil,
+			nvme.Counters{nvme.Failovers: 0, nvme.Errors: 6}, true},
+		{"some missed", nil, counts(&fakeCount{missed: 1}, count(5)), nvme.Counters{nvme.Failovers: 3, nvme.Retries: 0, nvme.Errors: 5}, nil,
+			nvme.Counters{nvme.Failovers: 0, nvme.Retries: 0, nvme.Errors: 6}, false},
+		{"errors are the attribute's where it counts them", attributes, counts(count(2), count(5)),
+			nvme.Counters{nvme.Failovers: 3, nvme.Retries: 20, nvme.Errors: 30}, nvme.Counters{nvme.Failovers: 3, nvme.Retries: 2},
+			nvme.Counters{nvme.Failovers: 0, nvme.Retries: 3, nvme.Errors: 6}, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			e := testEngine(t, oneTree(t, tc.attributes))
+			e.failovers.attach, e.failovers.requests = counting(&fakeCount{counts: map[uint64]uint64{8: 3}}), tc.requests
+			obs, err := e.Observe(t.Context())
+			p := path(t, obs, err)
+			if diff := cmp.Diff(tc.counters, p.Counters); diff != "" {
+				t.Errorf("counters (-want +got):\n%s", diff)
+			}
+			var witness nvme.Counters
+			exact := p.Exact
+			if p.Witness != nil {
+				witness, exact = p.Witness.Counters, p.Witness.Exact
+			}
+			if diff := cmp.Diff(tc.witness, witness); diff != "" || exact != tc.exact {
+				t.Errorf("witness, exact %t (-want +got):\n%s", exact, diff)
+			}
+			if diff := cmp.Diff(tc.ended, obs.Ended[testBootID+"/bpf/5/disk/6"].Counters); diff != "" {
+				t.Errorf("of a path that is gone (-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 

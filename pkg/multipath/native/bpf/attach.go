@@ -3,6 +3,7 @@ package bpf
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -22,7 +23,7 @@ const (
 )
 
 // trace loads a program and attaches it to a function of the kernel's, by fentry
-// or fexit.
+// or fexit, or to a tracepoint.
 func (c *count) trace(function string, at ebpf.AttachType, program asm.Instructions) (err error) {
 	c.program, err = ebpf.NewProgram(&ebpf.ProgramSpec{
 		Name: programName, License: license, Instructions: program, Type: ebpf.Tracing, AttachType: at, AttachTo: function,
@@ -42,7 +43,11 @@ func explain(function string, err error) error {
 	case errors.Is(err, btf.ErrNotSupported):
 		return fmt.Errorf("this kernel has no BTF: %w", err)
 	case errors.Is(err, btf.ErrNotFound), errors.Is(err, unix.ENOENT):
-		return fmt.Errorf("this kernel has no %s, or no BTF of it; is nvme_core loaded, with multipath? %w", function, err)
+		hint := ""
+		if strings.HasPrefix(function, "nvme_") {
+			hint = "; is nvme_core loaded, with multipath?"
+		}
+		return fmt.Errorf("this kernel has no %s, or no BTF of it%s: %w", function, hint, err)
 	}
 	return err
 }

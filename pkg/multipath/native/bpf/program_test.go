@@ -20,9 +20,11 @@ var update = flag.Bool("update", false, "write the golden files anew")
 func TestInstructions(t *testing.T) {
 	l := layout{queue: 8, disk: 192, diskseq: 1040, argument: 112}
 	for name, p := range map[string]asm.Instructions{
-		"fentry": failoverInstructions(Fentry, l, 3, 4),
-		"kprobe": failoverInstructions(Kprobe, l, 3, 4),
-		"resets": resetInstructions(controllerLayout{device: 24, directory: 48, inode: 96, resetting: 2}, 3),
+		"fentry":  failoverInstructions(Fentry, l, 3, 4),
+		"kprobe":  failoverInstructions(Kprobe, l, 3, 4),
+		"resets":  resetInstructions(controllerLayout{device: 24, directory: 48, inode: 96, resetting: 2}, 3),
+		"retries": requestInstructions(l, 3),
+		"errors":  errorInstructions(l, 264, 3),
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := p.Marshal(io.Discard, binary.LittleEndian); err != nil {

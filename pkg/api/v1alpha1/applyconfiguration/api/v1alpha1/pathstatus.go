@@ -31,8 +31,7 @@ type PathStatusApplyConfiguration struct {
 	// connectError is why the last attempt to connect failed.
 	ConnectError *string `json:"connectError,omitempty"`
 	// counterSource is where the path's counts come from: KernelAttribute, BPF
-	// (Braid's own program in the kernel, which counts failovers), Both
-	// (the better of the two), or Unsupported where nothing on the node counts.
+	// (Braid's own programs in the kernel), Both (the better of the two), or Unsupported where nothing on the node counts.
 	CounterSource *string `json:"counterSource,omitempty"`
 	// counterSourceReason is why the counterSource is Unsupported.
 	CounterSourceReason *string `json:"counterSourceReason,omitempty"`
