@@ -152,6 +152,10 @@ bench-io: build faultpoints testbed ## Our NVMe/TCP host beside a bare TCP excha
 	$(GO) test ./pkg/host -run '^$$' -bench Host -benchtime 400000x
 	cd hack && $(GO) test ./e2e -run '^$$' -bench Userspace -benchtime 1x $(IN_VM)
 
+.PHONY: bench-bpf
+bench-bpf: build faultpoints testbed ## What counting by BPF costs, in a VM: IOPS, processor time, an idle braid-node
+	cd hack && $(GO) test ./e2e -run '^$$' -bench BPF -benchtime 1x $(IN_VM)
+
 .PHONY: clean
 clean: ## Remove what was built here; the cache of kernels stays
 	rm -rf bin artifacts

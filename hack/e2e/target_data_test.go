@@ -132,7 +132,7 @@ func blockIoctl(f *os.File, request uintptr, offset, length int64) error {
 }
 
 // aligned is memory that direct I/O takes.
-func aligned(t *testing.T, n int) []byte {
+func aligned(t testing.TB, n int) []byte {
 	t.Helper()
 	b, err := unix.Mmap(-1, 0, n, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
 	must(t, err)

@@ -20,7 +20,7 @@ import (
 // targetScene is the kernel's host connected to our target, which runs in the
 // test, over two paths.
 type targetScene struct {
-	t           *testing.T
+	t           testing.TB
 	ctx         context.Context
 	net         *storagenet.Network
 	target      *target.Target
@@ -34,7 +34,7 @@ const targetUUID = "5a1f0000-0000-4000-8000-000000000001"
 
 // newTargetScene starts a target with a port on each of two paths. configure
 // may change what is usual.
-func newTargetScene(t *testing.T, configure func(*target.Config)) *targetScene {
+func newTargetScene(t testing.TB, configure func(*target.Config)) *targetScene {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	t.Cleanup(cancel)
