@@ -59,7 +59,7 @@ func parseConfig(args []string) (config, error) {
 	f.BoolVar(&c.legacyVolumeCondition, "legacy-volume-condition", false, "tell of volumes' health also by CSI's volume condition, which kubelet up to 1.36 reads")
 	f.BoolVar(&c.agent, "agent", false, "report path sets to the Kubernetes API, and carry out remediations")
 	f.StringVar(&c.kubeconfig, "kubeconfig", "", "how -agent reaches the API server; empty: as a pod of the cluster")
-	f.BoolVar(&c.bpf, "bpf", true, "count failovers by a BPF program as well, also on kernels that do not count them")
+	f.BoolVar(&c.bpf, "bpf", true, "count failovers, retries, errors and resets by BPF programs as well, also on kernels that do not count them")
 	f.DurationVar(&c.pollInterval, "poll-interval", 500*time.Millisecond, "time between two observations of the paths")
 	f.DurationVar(&c.policy.RaiseAfter, "raise-after", c.policy.RaiseAfter, "for how long a condition must hold before it is reported")
 	f.DurationVar(&c.policy.ClearAfter, "clear-after", c.policy.ClearAfter, "for how long a condition must be absent before it is cleared")
