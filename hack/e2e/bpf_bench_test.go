@@ -155,14 +155,14 @@ func BenchmarkBPFIdle(b *testing.B) {
 			must(b, n.Stage(s.ctx, volume))
 			before := runTime(b, n.PID())
 			<-time.After(idleTime)
-			took := runTime(b, n.PID()) - before
+			took, memory := runTime(b, n.PID())-before, resident(b, n.PID())
 			must(b, n.Unstage(s.ctx, volume))
 			must(b, n.Close())
 			if polling == 0 {
 				polling = took
 			}
 			ratio := took.Seconds() / polling.Seconds()
-			b.Logf("%-15s %s of processor time in %s, %.2f of that with polls alone", tc.name, took, idleTime, ratio)
+			b.Logf("%-15s %s of processor time in %s, %.2f of that with polls alone; %d MiB of memory", tc.name, took, idleTime, ratio, memory>>20)
 			b.ReportMetric(ratio, tc.name+"/polls")
 		}
 	}
@@ -183,4 +183,15 @@ func runTime(b *testing.B, pid int) (total time.Duration) {
 		total += time.Duration(ns)
 	}
 	return total
+}
+
+// resident is the memory that a process has (proc(5), statm).
+func resident(b *testing.B, pid int) int64 {
+	b.Helper()
+	statm, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	must(b, err)
+	var size, pages int64
+	_, err = fmt.Sscan(string(statm), &size, &pages)
+	must(b, err)
+	return pages * int64(os.Getpagesize())
 }

@@ -95,7 +95,7 @@ func New(o Options) (*Engine, error) {
 		state: o.State, nodeUID: o.NodeUID, bootID: bootID,
 		child: o.Child, clock: o.Clock, resets: resets{attach: o.Resets},
 		failovers: failovers{
-			attach: o.Failovers, began: make(chan struct{}),
+			attach: o.Failovers, began: make(chan runningCount, 1),
 			requests: requestCounts{{counter: nvme.Retries, attach: o.Retries}, {counter: nvme.Errors, attach: o.Errors}},
 		},
 	}, nil

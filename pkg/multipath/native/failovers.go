@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
 
+	"golang.org/x/sys/unix"
 	"k8s.io/klog/v2"
 
 	"github.com/braid-csi/braid/pkg/multipath"
@@ -41,19 +41,27 @@ type FailoverCounter interface {
 // failovers is the engine's use of such a count.
 //
 //	no nvme_core --> attaching --> counting
-//	      ^             |
-//	      |             +--------> unsupported, for good: the reason is logged
-//	  next scan                    once, and shown with the paths
+//	      ^             |             |  nvme_core was unloaded, which a program
+//	      |             |             |  keeps from happening, but a kprobe does not
+//	  next scan <-------|-------------+
+//	                    +--------> unsupported, as long as nvme_core stays: the
+//	                               reason is logged, and shown with the paths
 type failovers struct {
 	attach func() (FailoverCounter, error)
-	// began is closed once there is a count.
-	began chan struct{}
+	// began has the newest count, for watch.
+	began chan runningCount
 
-	mu       sync.Mutex // guards what follows
-	count    FailoverCounter
+	mu       sync.Mutex    // guards what follows
+	count    *runningCount // nil: there is none
 	requests requestCounts
-	tried    bool
+	module   uint64 // of nvme_core when it was tried; 0: it was not
 	reason   string // why there is no count
+}
+
+// runningCount is a count that has not ended.
+type runningCount struct {
+	FailoverCounter
+	ended chan struct{}
 }
 
 // begin attaches the count as soon as there is something to attach it to. It
@@ -61,41 +69,67 @@ type failovers struct {
 func (f *failovers) begin(ctx context.Context, sysfs string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.tried {
-		return
-	}
 	if f.attach == nil {
-		f.tried, f.reason = true, "counting by BPF is switched off"
+		f.reason = "counting by BPF is switched off"
 		return
 	}
-	if _, err := os.Stat(filepath.Join(sysfs, "module/nvme_core")); err != nil {
+	var module unix.Stat_t
+	if err := unix.Stat(filepath.Join(sysfs, "module/nvme_core"), &module); err != nil {
+		module.Ino = 0
+	}
+	if module.Ino == f.module && module.Ino != 0 {
+		return
+	}
+	f.end() // what it was attached to is gone
+	f.module = module.Ino
+	if f.module == 0 {
 		f.reason = "kernel module nvme_core is not loaded"
 		return
 	}
-	f.tried, f.reason = true, ""
-	var err error
-	if f.count, err = f.attach(); err != nil {
-		f.count, f.reason = nil, err.Error()
-		klog.FromContext(ctx).Info("Failovers are counted where the kernel does it, and only there", "reason", f.reason)
+	log := klog.FromContext(ctx)
+	count, err := f.attach()
+	if err != nil {
+		f.reason = err.Error()
+		log.Info("Failovers are counted where the kernel does it, and only there", "reason", f.reason)
 		return
 	}
+	f.count, f.reason = &runningCount{count, make(chan struct{})}, ""
 	f.requests.begin(ctx)
-	close(f.began)
-	klog.FromContext(ctx).Info("Counting failovers by BPF", "count", f.count.ID())
+	select {
+	case <-f.began: // nobody has watched it
+	default:
+	}
+	f.began <- *f.count
+	log.Info("Counting failovers by BPF", "count", count.ID())
 }
 
 // watch calls look whenever requests have failed over, from when there is a
 // count on and until ctx ends.
 func (f *failovers) watch(ctx context.Context, look func()) error {
-	select {
-	case <-f.began:
-	case <-ctx.Done():
-		return nil
+	for {
+		select {
+		case count := <-f.began:
+			if err := count.watch(ctx, look); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return nil
+		}
 	}
-	f.mu.Lock()
-	count := f.count
-	f.mu.Unlock()
-	return count.Watch(ctx, look)
+}
+
+// watch does so until the count ends, or ctx.
+func (c runningCount) watch(ctx context.Context, look func()) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-c.ended:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return c.Watch(ctx, look)
 }
 
 // enter adds the counts to what a scan saw. They are read after the attributes,
@@ -192,8 +226,16 @@ func paths(obs *multipath.Observation) func(yield func(*multipath.HeadPath) bool
 func (f *failovers) close() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.count != nil {
-		_ = f.count.Close() // the kernel ends it with the process at the latest
+	f.end()
+}
+
+// end ends all counts. Called with the mutex held.
+func (f *failovers) end() {
+	if f.count == nil {
+		return
 	}
-	f.requests.close()
+	close(f.count.ended)
+	_ = f.count.Close() // the kernel ends it with the process at the latest
+	f.count = nil
+	f.requests.end()
 }

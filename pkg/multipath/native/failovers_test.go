@@ -3,6 +3,7 @@ package native
 import (
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -19,12 +20,18 @@ type fakeCount struct {
 	missed uint64
 	err    error
 	forgot []uint64
+	id     uint32 // added to 5
+	closed bool
 }
 
-func (f *fakeCount) ID() uint32                         { return 5 }
+func (f *fakeCount) ID() uint32                         { return 5 + f.id }
 func (f *fakeCount) Counts() (map[uint64]uint64, error) { return f.counts, f.err }
 func (f *fakeCount) Missed() (uint64, error)            { return f.missed, nil }
-func (f *fakeCount) Close() error                       { return nil }
+func (f *fakeCount) Close() error {
+	f.closed = true
+	return nil
+}
+
 func (f *fakeCount) Watch(ctx context.Context, look func()) error {
 	look()
 	<-ctx.Done()
@@ -234,6 +241,49 @@ func TestFailoversAttachedLate(t *testing.T) {
 	look()
 	if attached != 1 || e.failovers.reason != "not permitted" {
 		t.Errorf("tried %d times, want once; reason %q", attached, e.failovers.reason)
+	}
+}
+
+// TestFailoversModuleReloaded: a count does not outlive the module, and another
+// begins with the next one. It is watched as the first was.
+func TestFailoversModuleReloaded(t *testing.T) {
+	root := oneTree(t, nil)
+	e := testEngine(t, root)
+	var counts, retries []*fakeCount
+	begin := func(all *[]*fakeCount) *fakeCount {
+		f := &fakeCount{id: uint32(len(*all)), counts: map[uint64]uint64{8: 3}}
+		*all = append(*all, f)
+		return f
+	}
+	e.failovers.attach = func() (FailoverCounter, error) { return begin(&counts), nil }
+	e.failovers.requests = requestCounts{{counter: nvme.Retries, attach: func() (KernelCounter, error) { return begin(&retries), nil }}}
+	ctx, cancel := context.WithCancel(t.Context())
+	watched, ended := make(chan struct{}), make(chan error)
+	go func() { ended <- e.failovers.watch(ctx, func() { watched <- struct{}{} }) }()
+	look := func(want string) {
+		t.Helper()
+		obs, err := e.Observe(ctx)
+		if p := path(t, obs, err); p.Epoch != want {
+			t.Errorf("epoch %q (%s), want %q", p.Epoch, p.SourceReason, want)
+		}
+	}
+	module, away := filepath.Join(root, "module"), filepath.Join(root, "unloaded")
+	look(testBootID + "/bpf/5/disk/8")
+	<-watched
+	look(testBootID + "/bpf/5/disk/8")
+	if err := os.Rename(module, away); err != nil {
+		t.Fatal(err)
+	}
+	look(testBootID + "/disk/8")
+	put(t, root, "module/nvme_core/.keep", "")
+	look(testBootID + "/bpf/6/disk/8")
+	<-watched
+	if len(counts) != 2 || len(retries) != 2 || !counts[0].closed || !retries[0].closed || counts[1].closed || retries[1].closed {
+		t.Errorf("began %d and %d times, want twice, and the first to have ended", len(counts), len(retries))
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Errorf("watching ended with %v", err)
 	}
 }
 

@@ -58,9 +58,10 @@ func (r requestCounts) forget(counts lives, live func(uint64) bool) error {
 	return errors.Join(errs...)
 }
 
-func (r requestCounts) close() {
+func (r requestCounts) end() {
 	for c := range r.counting() {
 		_ = c.count.Close() // the kernel ends it with the process at the latest
+		c.count = nil
 	}
 }
 

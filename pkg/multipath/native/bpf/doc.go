@@ -54,9 +54,10 @@
 //
 // From when it is attached until Close or the end of the process. Nothing is
 // pinned, and what happened before or in between is in no count: ID tells one
-// count from the next, so that nobody takes two of them for one. A program holds
-// the module that it is attached to, so nvme_core cannot be unloaded before
-// Close, and can be after it.
+// count from the next, so that nobody takes two of them for one. By fentry a
+// program holds the module that it is attached to, so nvme_core cannot be
+// unloaded before Close, and can be after it. A kprobe holds nothing: when the
+// module goes it counts no more, and who uses it must attach anew.
 //
 // # Design note, 2026-11-22
 //
