@@ -84,9 +84,9 @@ func TestRemediationFails(t *testing.T) {
 		"the ledger refuses the words": {nil, func(f *fakeLayer) { f.resetFails = fmt.Errorf("%w: reason: \"a\\nb\"\x1b[2J", ledger.ErrInvalid) },
 			outcome{"False/ActionFailed", []string{"Rescan Done", "ResetCounters Failed"}, ""}, 1, "invalid reset request"},
 		"an action of tomorrow": {func(r *request) {
-			r.Spec.Actions = []v1alpha1.RemediationAction{"Reconnect", v1alpha1.ActionResetCounters}
+			r.Spec.Actions = []v1alpha1.RemediationAction{"Reboot", v1alpha1.ActionResetCounters}
 		}, nil,
-			outcome{"False/ActionFailed", []string{"Reconnect Failed", "ResetCounters Skipped"}, ""}, 0, `does not know how to "Reconnect"`},
+			outcome{"False/ActionFailed", []string{"Reboot Failed", "ResetCounters Skipped"}, ""}, 0, `does not know how to "Reboot"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := remediation()

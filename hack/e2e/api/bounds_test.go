@@ -25,15 +25,19 @@ type schema struct {
 	MaxLength   *int
 	MaxItems    *int
 	Minimum     *int64
+	Maximum     *int64
 	Items       *schema
 	Properties  map[string]*schema
+	// MaxProperties bounds a map, whose values are AdditionalProperties.
+	MaxProperties        *int
+	AdditionalProperties *schema
 }
 
 // schemas are those of the chart's definitions, by kind.
 func schemas(t *testing.T) map[string]*schema {
 	t.Helper()
 	all := map[string]*schema{}
-	for _, o := range ofKind(t, "CustomResourceDefinition", 2) {
+	for _, o := range ofKind(t, "CustomResourceDefinition", 3) {
 		b, err := o.MarshalJSON()
 		must(t, err)
 		var definition struct {
@@ -76,6 +80,12 @@ func TestEveryFieldIsBounded(t *testing.T) {
 			for name, p := range s.Properties {
 				walk(path+"."+name, p)
 			}
+			if s.AdditionalProperties != nil {
+				if s.MaxProperties == nil {
+					t.Errorf("%s may have any number of keys", path)
+				}
+				walk(path+"[]", s.AdditionalProperties)
+			}
 		case "boolean":
 		default:
 			t.Errorf("%s is of type %q", path, s.Type)
@@ -83,7 +93,9 @@ func TestEveryFieldIsBounded(t *testing.T) {
 	}
 	for kind, s := range schemas(t) {
 		for _, part := range []string{"spec", "status"} {
-			walk(kind+"."+part, s.Properties[part])
+			if p := s.Properties[part]; p != nil { // a policy has no status
+				walk(kind+"."+part, p)
+			}
 		}
 	}
 }
@@ -94,11 +106,39 @@ var fixed = map[string]any{
 	"spec.namespaceID.type":      "uuid",
 	"spec.namespaceID.value":     "0c7f0c1e-7d4f-4f4c-9a3f-3c1b2a190807",
 	"spec.addresses[]":           "tcp://" + long(250),
-	"spec.actions":               []any{"Rescan", "ResetCounters"},
+	"spec.actions":               []any{"Rescan", "ResetController", "KickConnection", "Reconnect", "ResetCounters"},
+	"spec.path":                  "tcp://" + long(250),
 	"spec.requestedBy":           "admin",
 	"spec.nodeName":              "node-a",
 	"status.conditions[].type":   "", // made different
 	"status.conditions[].reason": long(1024),
+	"status.steps[].reason":      long(64),
+
+	"spec.selector.storageClassNames":      different(64, 253),
+	"spec.selector.persistentVolumeNames":  different(64, 253),
+	"spec.selector.nodeNames":              different(256, 253),
+	"spec.selector.volumeLabels":           map[string]any{"example.com/tier": long(63)},
+	"spec.suspension.addresses":            []any{"tcp://" + long(250)},
+	"spec.health.raiseAfter":               "10m",
+	"spec.health.clearAfter":               "1h",
+	"spec.health.connectGrace":             "10m",
+	"spec.health.flapping.window":          "24h",
+	"spec.health.unstable.window":          "24h",
+	"spec.remediation.steps":               []any{"Rescan", "ResetController", "KickConnection", "Reconnect", "ResetCounters"},
+	"spec.remediation.stabilizationWindow": "24h",
+	"spec.remediation.backOff.initial":     "1h",
+	"spec.remediation.backOff.max":         "24h",
+	"spec.remediation.attempts.window":     "24h",
+	"spec.remediation.records.ttl":         "8760h",
+}
+
+// different are n texts of that length, no two the same.
+func different(n, length int) []any {
+	all := make([]any, n)
+	for i := range all {
+		all[i] = fmt.Sprintf("%0*d", length, i)
+	}
+	return all
 }
 
 // largest is the largest value that a schema allows.
@@ -116,6 +156,9 @@ func largest(path string, s *schema) any {
 	case "string":
 		return long(*s.MaxLength)
 	case "integer":
+		if s.Maximum != nil {
+			return *s.Maximum
+		}
 		if s.Format == "int32" {
 			return int64(1<<31 - 1)
 		}
@@ -144,12 +187,13 @@ func largest(path string, s *schema) any {
 func TestLargestObjects(t *testing.T) {
 	for kind, o := range map[string]client.Object{
 		"NVMePathSet": &v1alpha1.NVMePathSet{}, "NVMePathRemediation": &v1alpha1.NVMePathRemediation{},
+		"NVMePathPolicy": &v1alpha1.NVMePathPolicy{},
 	} {
 		t.Run(kind, func(t *testing.T) {
 			s := schemas(t)[kind]
-			want := map[string]any{
-				"spec":   largest("spec", s.Properties["spec"]),
-				"status": largest("status", s.Properties["status"]),
+			want := map[string]any{"spec": largest("spec", s.Properties["spec"])}
+			if p := s.Properties["status"]; p != nil {
+				want["status"] = largest("status", p)
 			}
 			must(t, runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(want, o, true))
 			if path := firstZero(reflect.ValueOf(o).Elem(), kind); path != "" {
@@ -161,7 +205,10 @@ func TestLargestObjects(t *testing.T) {
 			b, err := live.MarshalJSON()
 			must(t, err)
 			t.Logf("%d bytes", len(b))
-			got := map[string]any{"spec": live.Object["spec"], "status": live.Object["status"]}
+			got := map[string]any{"spec": live.Object["spec"]}
+			if status := live.Object["status"]; status != nil {
+				got["status"] = status
+			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("-sent +stored:\n%s", diff)
 			}

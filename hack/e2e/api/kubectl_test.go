@@ -11,13 +11,15 @@ import (
 )
 
 func TestShortNames(t *testing.T) {
-	created(t, newPathSet("short", "node-a"), newRemediation("short", "node-a", "admin"))
+	created(t, newPathSet("short", "node-a"), newRemediation("short", "node-a", "admin"), newPolicy("short"))
 	for name, want := range map[string]string{
 		"nvps":        "nvmepathset.braid.dev/short",
 		"pathset":     "nvmepathset.braid.dev/short",
 		"nvpr":        "nvmepathremediation.braid.dev/short",
 		"remediation": "nvmepathremediation.braid.dev/short",
-		"braid":       "nvmepathremediation.braid.dev/short nvmepathset.braid.dev/short",
+		"nvpp":        "nvmepathpolicy.braid.dev/short",
+		"pathpolicy":  "nvmepathpolicy.braid.dev/short",
+		"braid":       "nvmepathpolicy.braid.dev/short nvmepathremediation.braid.dev/short nvmepathset.braid.dev/short",
 	} {
 		out, err := server.Kubectl(t.Context(), "get", name, "--output=name")
 		must(t, err)
@@ -82,6 +84,27 @@ func TestColumns(t *testing.T) {
 	stored(t, done)
 	created(t, newRemediation("port-2", "worker-1", "admin"))
 	kubectlGolden(t, "get-remediations.txt", "get", "nvmepathremediations")
+
+	refused := newRemediation("port-3", "worker-1", "admin")
+	refused.Spec.Path, refused.Spec.PolicyName = "tcp://192.0.2.2:4420", "gold"
+	refused.Spec.Actions = []v1alpha1.RemediationAction{v1alpha1.ActionResetController}
+	refused.Status = v1alpha1.NVMePathRemediationStatus{
+		Conditions: []metav1.Condition{{
+			Type: v1alpha1.ConditionSucceeded, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonRefused, LastTransitionTime: noon,
+		}},
+		Steps: []v1alpha1.RemediationStep{{Action: v1alpha1.ActionResetController, Outcome: v1alpha1.StepRefused, Reason: "LastUsablePath", Time: &noon}},
+	}
+	stored(t, refused)
+	kubectlGolden(t, "get-remediations-wide.txt", "get", "nvmepathremediations", "--output=wide")
+
+	gold := newPolicy("gold")
+	gold.Spec.Selector = &v1alpha1.PathSetSelector{StorageClassNames: []string{"gold"}}
+	gold.Spec.Priority = 10
+	gold.Spec.Remediation = &v1alpha1.RemediationPolicy{Steps: []v1alpha1.RemediationAction{v1alpha1.ActionResetController, v1alpha1.ActionResetCounters}}
+	stop := newPolicy("stop")
+	stop.Spec = v1alpha1.NVMePathPolicySpec{Suspension: &v1alpha1.Suspension{Reason: "switch A is replaced"}}
+	created(t, gold, stop)
+	kubectlGolden(t, "get-policies.txt", "get", "nvmepathpolicies")
 }
 
 func TestDescribe(t *testing.T) {

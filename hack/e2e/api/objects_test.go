@@ -76,6 +76,18 @@ func newRemediation(name, node, requestedBy string) *v1alpha1.NVMePathRemediatio
 	}
 }
 
+// newPolicy makes a default that says no more than it must.
+func newPolicy(name string) *v1alpha1.NVMePathPolicy {
+	return &v1alpha1.NVMePathPolicy{
+		TypeMeta:   typeMeta("NVMePathPolicy"),
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec: v1alpha1.NVMePathPolicySpec{
+			Health:      &v1alpha1.HealthPolicy{},
+			Remediation: &v1alpha1.RemediationPolicy{Steps: []v1alpha1.RemediationAction{}},
+		},
+	}
+}
+
 func remediationStatus() v1alpha1.NVMePathRemediationStatus {
 	return v1alpha1.NVMePathRemediationStatus{
 		Conditions: []metav1.Condition{{

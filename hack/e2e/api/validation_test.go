@@ -114,6 +114,10 @@ func stored(t *testing.T, o client.Object) *unstructured.Unstructured {
 	must(t, err)
 	created(t, o)
 	live := &unstructured.Unstructured{Object: whole}
+	if whole["status"] == nil {
+		must(t, server.admin.Get(t.Context(), client.ObjectKeyFromObject(o), live))
+		return live
+	}
 	live.SetResourceVersion("")
 	must(t, server.admin.Status().Patch(t.Context(), live, client.Merge))
 	return live
@@ -246,10 +250,18 @@ func TestRemediationValidation(t *testing.T) {
 	object := newRemediation("validation", "node-a", "admin")
 	object.Status = remediationStatus()
 	live := stored(t, object)
+	disruptive := edit{"spec", map[string]any{
+		"nodeName": "node-a", "pathSet": "x", "path": "tcp://192.0.2.2:4420", "reason": "port 1", "requestedBy": "admin",
+		"actions": []any{"ResetController", "KickConnection", "Reconnect"},
+	}}
 	judge(t, "remediation-create.txt", live, true, []edit{
 		{"spec.actions", []any{"Rescan"}},
 		{"spec.actions", []any{"ResetCounters"}},
 		{"spec.actions", []any{"ResetCounters", "Rescan"}},
+		{"spec.path", "tcp://192.0.2.2:4420"},
+		{"spec.path", "tcp://[2001:db8::2]:4420 from 2001:db8::1%eth1"},
+		disruptive,
+		{"spec.policyName", "gold"},
 		{"spec.reason", "Port 1 wurde repariert: Störung №4711 behoben 🔧"},
 		{"spec.reason", strings.Repeat("ß", 256)},
 		{"spec.pathSet", long(253)},
@@ -266,6 +278,16 @@ func TestRemediationValidation(t *testing.T) {
 		{"spec.actions", []any{"Reboot"}},
 		{"spec.actions", []any{"Rescan", "ResetCounters", "Rescan"}},
 		{"spec.actions", list(9, "Rescan")},
+		{"spec.actions", []any{"ResetController"}},
+		{"spec.actions", []any{"Rescan", "KickConnection"}},
+		{"spec.actions", []any{"Reconnect", "ResetCounters"}},
+		{"spec.path", ""},
+		{"spec.path", "192.0.2.2:4420"},
+		{"spec.path", "tcp://192.0.2.2:4420,traddr=192.0.2.3"},
+		{"spec.path", "tcp://192.0.2.2:4420\n"},
+		{"spec.path", "tcp://" + long(251)},
+		{"spec.policyName", ""},
+		{"spec.policyName", long(254)},
 		{"spec.reason", nil},
 		{"spec.reason", ""},
 		{"spec.reason", "   "},
@@ -308,13 +330,17 @@ func TestRemediationStatusValidation(t *testing.T) {
 	judge(t, "remediation-status.txt", live, false, []edit{
 		{"status", nil},
 		step("outcome", "Failed"),
+		step("outcome", "Refused"),
 		step("outcome", "Skipped"),
+		step("reason", "LastUsablePath"),
 		step("message", long(1024)),
 		counter("before", int64(1)<<62),
 	}, []edit{
 		step("action", "Reboot"),
 		step("outcome", "Perhaps"),
 		step("message", long(1025)),
+		step("reason", long(65)),
+		step("reason", "the last usable path"),
 		counter("of", long(257)),
 		counter("counter", long(65)),
 		counter("before", int64(-1)),

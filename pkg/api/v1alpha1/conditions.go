@@ -44,6 +44,8 @@ const (
 	ReasonDone = "Done"
 	// ReasonFailed: an action failed; its step says why.
 	ReasonFailed = "ActionFailed"
+	// ReasonRefused: an action was refused; its step says why.
+	ReasonRefused = "ActionRefused"
 	// ReasonNotStaged: the path set is not on the node (any more).
 	ReasonNotStaged = "PathSetNotFound"
 )

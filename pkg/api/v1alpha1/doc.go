@@ -4,8 +4,10 @@
 //	                     that node's agent alone
 //	NVMePathRemediation  a request and its record: what somebody wants done
 //	                     about a path set, who, why, and what came of it
+//	NVMePathPolicy       when a path counts as bad, and what nodes may do about
+//	                     it by themselves
 //
-// Both are cluster-scoped: a path set belongs to a node, as the volume does.
+// All are cluster-scoped: a path set belongs to a node, as the volume does.
 //
 // 2026-11-22: a record is worth what nobody can change of it. A request is
 // immutable from the start and its record from its completionTime on, by rules
@@ -15,6 +17,12 @@
 // 2026-11-22: counts are in status for people who run kubectl. They are
 // written when a state changes and now and then; dashboards and alerts use the
 // metrics, which are always fresh.
+//
+// 2026-11-23: off is a policy too. A volume, a node or everything is taken out
+// of automatic remediation by a suspension, with the reason in it, which no
+// other policy overrules: whoever has to stop it need not find out first which
+// policy it goes by. Defaults stand in the definition, so that a policy that was
+// read back says all that holds.
 //
 // +kubebuilder:object:generate=true
 // +kubebuilder:ac:generate=true

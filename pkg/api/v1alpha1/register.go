@@ -17,6 +17,7 @@ func AddToScheme(s *runtime.Scheme) error {
 	s.AddKnownTypes(GroupVersion,
 		&NVMePathSet{}, &NVMePathSetList{},
 		&NVMePathRemediation{}, &NVMePathRemediationList{},
+		&NVMePathPolicy{}, &NVMePathPolicyList{},
 	)
 	metav1.AddToGroupVersion(s, GroupVersion)
 	return nil

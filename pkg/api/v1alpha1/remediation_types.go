@@ -18,7 +18,9 @@ import (
 // +kubebuilder:selectablefield:JSONPath=`.spec.pathSet`
 // +kubebuilder:printcolumn:name="Path Set",type=string,JSONPath=`.spec.pathSet`
 // +kubebuilder:printcolumn:name="Actions",type=string,JSONPath=`.spec.actions`
+// +kubebuilder:printcolumn:name="Path",type=string,JSONPath=`.spec.path`,priority=1
 // +kubebuilder:printcolumn:name="Requested By",type=string,JSONPath=`.spec.requestedBy`
+// +kubebuilder:printcolumn:name="Policy",type=string,JSONPath=`.spec.policyName`,priority=1
 // +kubebuilder:printcolumn:name="Succeeded",type=string,JSONPath=`.status.conditions[?(@.type=="Succeeded")].status`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Succeeded")].reason`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
@@ -47,7 +49,7 @@ type NVMePathRemediationList struct {
 
 // RemediationAction is one thing that a node can do about a path set.
 //
-// +kubebuilder:validation:Enum=Rescan;ResetCounters
+// +kubebuilder:validation:Enum=Rescan;ResetController;KickConnection;Reconnect;ResetCounters
 type RemediationAction string
 
 // The actions.
@@ -55,6 +57,16 @@ const (
 	// ActionRescan makes the kernel read the namespace anew on every live
 	// controller, which mends stale sizes and missing paths.
 	ActionRescan RemediationAction = "Rescan"
+	// ActionResetController has the path's controller set up anew by the kernel,
+	// where its connections still work: on a dead one that takes a minute in
+	// which nothing gets better.
+	ActionResetController RemediationAction = "ResetController"
+	// ActionKickConnection ends the path's connections where they are dead, so
+	// that I/O fails over at once and the kernel connects anew.
+	ActionKickConnection RemediationAction = "KickConnection"
+	// ActionReconnect takes the path's controller down while it is connecting
+	// and nothing is in flight on it, and connects the address anew.
+	ActionReconnect RemediationAction = "Reconnect"
 	// ActionResetCounters zeroes the counters of the path set's paths and
 	// device. Lifetime totals stay.
 	ActionResetCounters RemediationAction = "ResetCounters"
@@ -63,6 +75,7 @@ const (
 // NVMePathRemediationSpec is a request.
 //
 // +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a request cannot be changed: make another one"
+// +kubebuilder:validation:XValidation:rule="has(self.path) || !self.actions.exists(a, a in ['ResetController', 'KickConnection', 'Reconnect'])",fieldPath=".path",message="ResetController, KickConnection and Reconnect are done to one path: say which"
 type NVMePathRemediationSpec struct {
 	// nodeName is the node that shall act: spec.nodeName of the path set.
 	// +required
@@ -74,7 +87,15 @@ type NVMePathRemediationSpec struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	PathSet string `json:"pathSet"`
-	// actions are carried out in this order; the first that fails ends it.
+	// path is the address of the path that this is about, as status.paths of the
+	// path set has it. Its controller may carry other volumes too.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z]+://[^,\\\\p{Cc}\\\\p{Z}]+( from [^,\\\\p{Cc}\\\\p{Z}]+)?$')",message="must be an address as status.paths of the path set has it: transport://address:port, with the host's end if it is bound to one"
+	Path string `json:"path,omitempty"`
+	// actions are carried out in this order; the first that fails or is refused
+	// ends it.
 	// +required
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
@@ -95,6 +116,12 @@ type NVMePathRemediationSpec struct {
 	// +kubebuilder:validation:MaxLength=512
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[\\\\p{L}\\\\p{M}\\\\p{N}\\\\p{P}\\\\p{S} ]*$') && self.matches('[^ ]')",message="must be one line of printable characters, and not blank"
 	RequestedBy string `json:"requestedBy"`
+	// policyName is the NVMePathPolicy that a node's agent goes by when it asks
+	// by itself: then requestedBy is the agent. Absent from what people ask for.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	PolicyName string `json:"policyName,omitempty"`
 }
 
 // NVMePathRemediationStatus is the record of what was done.
@@ -136,8 +163,14 @@ type RemediationStep struct {
 	Action RemediationAction `json:"action"`
 	// outcome says how it ended.
 	// +required
-	// +kubebuilder:validation:Enum=Done;Failed;Skipped
+	// +kubebuilder:validation:Enum=Done;Failed;Refused;Skipped
 	Outcome StepOutcome `json:"outcome"`
+	// reason is why it was refused or failed, in one word: LastUsablePath,
+	// NotOurs, AlreadyFine and so on. Absent where there is no word for it.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z]*$')",message="must be one word in CamelCase"
+	Reason string `json:"reason,omitempty"`
 	// time is when it ended.
 	// +optional
 	Time *metav1.Time `json:"time,omitempty"`
@@ -154,7 +187,10 @@ type StepOutcome string
 const (
 	StepDone   StepOutcome = "Done"
 	StepFailed StepOutcome = "Failed"
-	// StepSkipped: an action before it failed.
+	// StepRefused: it was not begun, for it might have done harm or there was no
+	// need.
+	StepRefused StepOutcome = "Refused"
+	// StepSkipped: an action before it failed or was refused.
 	StepSkipped StepOutcome = "Skipped"
 )
 

@@ -16,14 +16,26 @@ import (
 func ForKind(kind schema.GroupVersionKind) interface{} {
 	switch kind {
 	// Group=braid.dev, Version=v1alpha1
+	case v1alpha1.SchemeGroupVersion.WithKind("AttemptLimit"):
+		return &apiv1alpha1.AttemptLimitApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("BackOff"):
+		return &apiv1alpha1.BackOffApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ClaimReference"):
 		return &apiv1alpha1.ClaimReferenceApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Count"):
 		return &apiv1alpha1.CountApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("CounterChange"):
 		return &apiv1alpha1.CounterChangeApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("EpisodeThreshold"):
+		return &apiv1alpha1.EpisodeThresholdApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("HealthPolicy"):
+		return &apiv1alpha1.HealthPolicyApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("NamespaceID"):
 		return &apiv1alpha1.NamespaceIDApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("NVMePathPolicy"):
+		return &apiv1alpha1.NVMePathPolicyApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("NVMePathPolicySpec"):
+		return &apiv1alpha1.NVMePathPolicySpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("NVMePathRemediation"):
 		return &apiv1alpha1.NVMePathRemediationApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("NVMePathRemediationSpec"):
@@ -36,12 +48,20 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.NVMePathSetSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("NVMePathSetStatus"):
 		return &apiv1alpha1.NVMePathSetStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("PathSetSelector"):
+		return &apiv1alpha1.PathSetSelectorApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PathStatus"):
 		return &apiv1alpha1.PathStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("RecordLimit"):
+		return &apiv1alpha1.RecordLimitApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("RemediationPolicy"):
+		return &apiv1alpha1.RemediationPolicyApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("RemediationStep"):
 		return &apiv1alpha1.RemediationStepApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ResetRecord"):
 		return &apiv1alpha1.ResetRecordApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("Suspension"):
+		return &apiv1alpha1.SuspensionApplyConfiguration{}
 
 	}
 	return nil

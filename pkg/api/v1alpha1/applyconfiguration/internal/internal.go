@@ -23,6 +23,28 @@ func Parser() *typed.Parser {
 var parserOnce sync.Once
 var parser *typed.Parser
 var schemaYAML = typed.YAMLObject(`types:
+- name: com.github.braid-csi.braid.pkg.api.v1alpha1.AttemptLimit
+  map:
+    fields:
+    - name: max
+      type:
+        scalar: numeric
+      default: 3
+    - name: window
+      type:
+        namedType: com.github.braid-csi.braid.pkg.api.v1alpha1.Duration
+      default: 1h
+- name: com.github.braid-csi.braid.pkg.api.v1alpha1.BackOff
+  map:
+    fields:
+    - name: initial
+      type:
+        namedType: com.github.braid-csi.braid.pkg.api.v1alpha1.Duration
+      default: 1m
+    - name: max
+      type:
+        namedType: com.github.braid-csi.braid.pkg.api.v1alpha1.Duration
+      default: 1h
 - name: com.github.braid-csi.braid.pkg.api.v1alpha1.ClaimReference
   map:
     fields:
@@ -62,6 +84,78 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: of
       type:
         scalar: string
+- name: com.github.braid-csi.braid.pkg.api.v1alpha1.Duration
+  scalar: string
+- name: com.github.braid-csi.braid.pkg.api.v1alpha1.EpisodeThreshold
+  map:
+    fields:
+    - name: episodes
+      type:
+        scalar: numeric
+      default: 3
+    - name: window
+      type:
+        namedType: com.github.braid-csi.braid.pkg.api.v1alpha1.Duration
+      default: 10m
+- name: com.github.braid-csi.braid.pkg.api.v1alpha1.HealthPolicy
+  map:
+    fields:
+    - name: clearAfter
+      type:
+        namedType: com.github.braid-csi.braid.pkg.api.v1alpha1.Duration
+      default: 30s
+    - name: connectGrace
+      type:
+        namedType: com.github.braid-csi.braid.pkg.api.v1alpha1.Duration
+      default: 15s
+    - name: flapping
+      type:
+        namedType: com.github.braid-csi.braid.pkg.api.v1alpha1.EpisodeThreshold
+      default: {}
+    - name: raiseAfter
+      type:
+        namedType: com.github.braid-csi.braid.pkg.api.v1alpha1.Duration
+      default: 0s
+    - name: unstable
+      type:
+        namedType: com.github.braid-csi.braid.pkg.api.v1alpha1.EpisodeThreshold
+      default: {}
+- name: com.github.braid-csi.braid.pkg.api.v1alpha1.LabelValue
+  scalar: string
+- name: com.github.braid-csi.braid.pkg.api.v1alpha1.NVMePathPolicy
+  map:
+    fields:
+    - name: apiVersion
+      type:
+        scalar: string
+    - name: kind
+      type:
+        scalar: string
+    - name: metadata
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta
+    - name: spec
+      type:
+        namedType: com.github.braid-csi.braid.pkg.api.v1alpha1.NVMePathPolicySpec
+- name: com.github.braid-csi.braid.pkg.api.v1alpha1.NVMePathPolicySpec
+  map:
+    fields:
+    - name: health
+      type:
+        namedType: com.github.braid-csi.braid.pkg.api.v1alpha1.HealthPolicy
+    - name: priority
+      type:
+        scalar: numeric
+      default: 0
+    - name: remediation
+      type:
+        namedType: com.github.braid-csi.braid.pkg.api.v1alpha1.RemediationPolicy
+    - name: selector
+      type:
+        namedType: com.github.braid-csi.braid.pkg.api.v1alpha1.PathSetSelector
+    - name: suspension
+      type:
+        namedType: com.github.braid-csi.braid.pkg.api.v1alpha1.Suspension
 - name: com.github.braid-csi.braid.pkg.api.v1alpha1.NVMePathRemediation
   map:
     fields:
@@ -92,7 +186,13 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: nodeName
       type:
         scalar: string
+    - name: path
+      type:
+        scalar: string
     - name: pathSet
+      type:
+        scalar: string
+    - name: policyName
       type:
         scalar: string
     - name: reason
@@ -246,6 +346,32 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: value
       type:
         scalar: string
+- name: com.github.braid-csi.braid.pkg.api.v1alpha1.PathSetSelector
+  map:
+    fields:
+    - name: nodeNames
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: persistentVolumeNames
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: storageClassNames
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: volumeLabels
+      type:
+        map:
+          elementType:
+            namedType: com.github.braid-csi.braid.pkg.api.v1alpha1.LabelValue
 - name: com.github.braid-csi.braid.pkg.api.v1alpha1.PathStatus
   map:
     fields:
@@ -300,8 +426,44 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: usable
       type:
         scalar: boolean
+- name: com.github.braid-csi.braid.pkg.api.v1alpha1.RecordLimit
+  map:
+    fields:
+    - name: max
+      type:
+        scalar: numeric
+      default: 10
+    - name: ttl
+      type:
+        namedType: com.github.braid-csi.braid.pkg.api.v1alpha1.Duration
+      default: 168h
 - name: com.github.braid-csi.braid.pkg.api.v1alpha1.RemediationAction
   scalar: string
+- name: com.github.braid-csi.braid.pkg.api.v1alpha1.RemediationPolicy
+  map:
+    fields:
+    - name: attempts
+      type:
+        namedType: com.github.braid-csi.braid.pkg.api.v1alpha1.AttemptLimit
+      default: {}
+    - name: backOff
+      type:
+        namedType: com.github.braid-csi.braid.pkg.api.v1alpha1.BackOff
+      default: {}
+    - name: records
+      type:
+        namedType: com.github.braid-csi.braid.pkg.api.v1alpha1.RecordLimit
+      default: {}
+    - name: stabilizationWindow
+      type:
+        namedType: com.github.braid-csi.braid.pkg.api.v1alpha1.Duration
+      default: 5m
+    - name: steps
+      type:
+        list:
+          elementType:
+            namedType: com.github.braid-csi.braid.pkg.api.v1alpha1.RemediationAction
+          elementRelationship: atomic
 - name: com.github.braid-csi.braid.pkg.api.v1alpha1.RemediationStep
   map:
     fields:
@@ -314,6 +476,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: outcome
       type:
         namedType: com.github.braid-csi.braid.pkg.api.v1alpha1.StepOutcome
+    - name: reason
+      type:
+        scalar: string
     - name: time
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
@@ -334,6 +499,18 @@ var schemaYAML = typed.YAMLObject(`types:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
 - name: com.github.braid-csi.braid.pkg.api.v1alpha1.StepOutcome
   scalar: string
+- name: com.github.braid-csi.braid.pkg.api.v1alpha1.Suspension
+  map:
+    fields:
+    - name: addresses
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: reason
+      type:
+        scalar: string
 - name: io.k8s.apimachinery.pkg.apis.meta.v1.Condition
   map:
     fields:

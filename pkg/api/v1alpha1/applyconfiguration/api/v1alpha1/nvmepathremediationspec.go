@@ -15,7 +15,11 @@ type NVMePathRemediationSpecApplyConfiguration struct {
 	NodeName *string `json:"nodeName,omitempty"`
 	// pathSet is the name of the NVMePathSet.
 	PathSet *string `json:"pathSet,omitempty"`
-	// actions are carried out in this order; the first that fails ends it.
+	// path is the address of the path that this is about, as status.paths of the
+	// path set has it. Its controller may carry other volumes too.
+	Path *string `json:"path,omitempty"`
+	// actions are carried out in this order; the first that fails or is refused
+	// ends it.
 	Actions []apiv1alpha1.RemediationAction `json:"actions,omitempty"`
 	// reason is why, for the record: one line.
 	Reason *string `json:"reason,omitempty"`
@@ -23,6 +27,9 @@ type NVMePathRemediationSpecApplyConfiguration struct {
 	// one who creates this object (kubectl auth whoami). An admission policy
 	// refuses any other.
 	RequestedBy *string `json:"requestedBy,omitempty"`
+	// policyName is the NVMePathPolicy that a node's agent goes by when it asks
+	// by itself: then requestedBy is the agent. Absent from what people ask for.
+	PolicyName *string `json:"policyName,omitempty"`
 }
 
 // NVMePathRemediationSpecApplyConfiguration constructs a declarative configuration of the NVMePathRemediationSpec type for use with
@@ -44,6 +51,14 @@ func (b *NVMePathRemediationSpecApplyConfiguration) WithNodeName(value string) *
 // If called multiple times, the PathSet field is set to the value of the last call.
 func (b *NVMePathRemediationSpecApplyConfiguration) WithPathSet(value string) *NVMePathRemediationSpecApplyConfiguration {
 	b.PathSet = &value
+	return b
+}
+
+// WithPath sets the Path field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Path field is set to the value of the last call.
+func (b *NVMePathRemediationSpecApplyConfiguration) WithPath(value string) *NVMePathRemediationSpecApplyConfiguration {
+	b.Path = &value
 	return b
 }
 
@@ -70,5 +85,13 @@ func (b *NVMePathRemediationSpecApplyConfiguration) WithReason(value string) *NV
 // If called multiple times, the RequestedBy field is set to the value of the last call.
 func (b *NVMePathRemediationSpecApplyConfiguration) WithRequestedBy(value string) *NVMePathRemediationSpecApplyConfiguration {
 	b.RequestedBy = &value
+	return b
+}
+
+// WithPolicyName sets the PolicyName field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the PolicyName field is set to the value of the last call.
+func (b *NVMePathRemediationSpecApplyConfiguration) WithPolicyName(value string) *NVMePathRemediationSpecApplyConfiguration {
+	b.PolicyName = &value
 	return b
 }

@@ -16,6 +16,9 @@ type RemediationStepApplyConfiguration struct {
 	Action *apiv1alpha1.RemediationAction `json:"action,omitempty"`
 	// outcome says how it ended.
 	Outcome *apiv1alpha1.StepOutcome `json:"outcome,omitempty"`
+	// reason is why it was refused or failed, in one word: LastUsablePath,
+	// NotOurs, AlreadyFine and so on. Absent where there is no word for it.
+	Reason *string `json:"reason,omitempty"`
 	// time is when it ended.
 	Time *v1.Time `json:"time,omitempty"`
 	// message says more, such as why it failed.
@@ -41,6 +44,14 @@ func (b *RemediationStepApplyConfiguration) WithAction(value apiv1alpha1.Remedia
 // If called multiple times, the Outcome field is set to the value of the last call.
 func (b *RemediationStepApplyConfiguration) WithOutcome(value apiv1alpha1.StepOutcome) *RemediationStepApplyConfiguration {
 	b.Outcome = &value
+	return b
+}
+
+// WithReason sets the Reason field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Reason field is set to the value of the last call.
+func (b *RemediationStepApplyConfiguration) WithReason(value string) *RemediationStepApplyConfiguration {
+	b.Reason = &value
 	return b
 }
 
