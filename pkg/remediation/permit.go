@@ -1,0 +1,89 @@
+package remediation
+
+import (
+	"slices"
+
+	"github.com/braid-csi/braid/pkg/multipath"
+	"github.com/braid-csi/braid/pkg/nvme"
+)
+
+// Permit tells whether a step may be done to a path now, whoever wants it: by a
+// decision with that step, or one with the reason against it. Of a policy only
+// the thresholds matter.
+func Permit(p Policy, s Situation, step Step, key string) Decision {
+	if s.Set == nil || s.Set.Device.State == multipath.DevicePending {
+		return no(key, NotStaged, "the volume is not staged")
+	}
+	if step == ResetCounters {
+		return Decision{Step: step}
+	}
+	path := s.path(key)
+	if path == nil {
+		return no(key, NotStaged, "the volume has no path %s", key)
+	}
+	if !over(s.Attempts) {
+		return no(key, InProgress, "another step in the subsystem has not ended")
+	}
+	fault := p.faultOf(&s, path)
+	c := s.controller(path)
+	switch {
+	case fault == none:
+		return no(key, AlreadyFine, "nothing is wrong with %s", key)
+	case c == nil:
+		return no(key, NoStepFits, "%s has no controller", key)
+	case c.Owner != multipath.Owner:
+		return no(key, NotOurs, "Braid did not connect %s", c.Name)
+	}
+	evidence := s.Evidence[c.Name]
+	if missing := needs(step, fault, c, evidence); missing != "" {
+		return no(key, NoStepFits, "%s: %s", step, missing)
+	}
+	if s.tried(evidence.Requests) {
+		return no(key, SameRequests, "the requests that hang hung before, and a step did not help them")
+	}
+	if head := s.dependsOn(c.Name); head != nil {
+		return no(key, LastUsablePath, "%s has no other usable path than %s", head.Name, c.Name)
+	}
+	return Decision{Step: step, Path: key}
+}
+
+// needs says what a step lacks to be of use against a fault; "" for nothing.
+func needs(step Step, f fault, c *multipath.Controller, e Evidence) string {
+	switch {
+	case step == Rescan && f != nameless,
+		step == ResetController && f != nameless && f != restless,
+		step == KickConnection && f != silent,
+		step == Reconnect && f != connecting,
+		!slices.Contains(steps, step):
+		return "does not help where " + f.String()
+	case step == ResetController && e.Connections != Answering:
+		return "it is not proved that the connections of " + c.Name + " answer"
+	case step == KickConnection && !e.OthersComplete:
+		return "it is not proved that another path completes I/O"
+	case step == Reconnect && (e.InFlight == nil || *e.InFlight != 0):
+		return "it is not proved that nothing is in flight on " + c.Name
+	case step != Reconnect && c.State != nvme.StateLive, step == Reconnect && c.State != nvme.StateConnecting:
+		return c.Name + " is " + string(c.State) // the snapshot is older
+	}
+	return ""
+}
+
+// dependsOn returns a namespace of the controller's that no other one reaches.
+func (s *Situation) dependsOn(controller string) *multipath.Head {
+	for i := range s.Subsystem.Heads {
+		h := &s.Subsystem.Heads[i]
+		through := func(p multipath.HeadPath) bool { return p.Controller == controller }
+		another := func(p multipath.HeadPath) bool { return p.Controller != controller && s.usable(p) }
+		if slices.ContainsFunc(h.Paths, through) && !slices.ContainsFunc(h.Paths, another) {
+			return h
+		}
+	}
+	return nil
+}
+
+// usable tells whether I/O can take a path, as far as the kernel and the
+// network say.
+func (s *Situation) usable(p multipath.HeadPath) bool {
+	c := s.Subsystem.Controller(p.Controller)
+	return c != nil && nvme.Usable(c.State, p.ANAState) && s.Evidence[c.Name].Connections != Silent
+}
