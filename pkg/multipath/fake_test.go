@@ -49,6 +49,10 @@ type fakeNode struct {
 	signAfter time.Duration
 	// resetFails, if set, is done instead of resetting counters.
 	resetFails func() error
+	// controllerReset, if set, is what resetting a controller does, and
+	// controllersReset which were.
+	controllerReset  func() error
+	controllersReset []string
 }
 
 func newFakeNode(namespaces ...nvme.NamespaceID) *fakeNode {
@@ -211,6 +215,34 @@ func (f *fakeNode) ResetCounters(_ string, h Head) error {
 		f.counts[p.Name] = nvme.Counters{nvme.Failovers: 0}
 	}
 	return nil
+}
+
+func (f *fakeNode) ResetController(c Controller) (func(context.Context) error, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.controllersReset = append(f.controllersReset, c.Name)
+	done, err := make(chan struct{}), error(nil)
+	reset := f.controllerReset
+	go func() {
+		defer close(done)
+		if reset != nil {
+			err = reset()
+		}
+	}()
+	return func(ctx context.Context) error {
+		select {
+		case <-done:
+			return err
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}, nil
+}
+
+func (f *fakeNode) wereReset() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.controllersReset)
 }
 
 // drop makes the controller of an address vanish.

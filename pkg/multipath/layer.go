@@ -53,6 +53,10 @@ type tuner interface {
 	Tune(controller string, o ConnectOptions) error
 	Rescan(controller string) error
 	ResetCounters(subsystem string, h Head) error
+	// ResetController has a controller set up anew and returns what waits for
+	// the end of it, also several times; the end of its context ends the waiting
+	// only.
+	ResetController(Controller) (wait func(context.Context) error, err error)
 }
 
 // Options are the layer's surroundings.
@@ -87,7 +91,9 @@ type Layer struct {
 	mu       sync.Mutex // the state lock; guards what follows
 	volumes  map[string]*staged
 	attempts map[way]*attempt
-	looked   chan struct{} // closed and replaced with every snapshot
+	// resetting are the subsystems of which the kernel is resetting a controller.
+	resetting map[nvme.NQN]bool
+	looked    chan struct{} // closed and replaced with every snapshot
 
 	snapshot atomic.Pointer[Snapshot]
 	seen     atomic.Pointer[Observation]
@@ -148,7 +154,7 @@ func New(ctx context.Context, e engine, l *ledger.Ledger, o Options) (*Layer, er
 	background, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	return &Layer{
 		engine: e, ledger: l, store: s, poll: o.PollInterval, now: o.Clock, publish: o.Publish, keep: o.KeepLedger,
-		volumes: volumes, attempts: map[way]*attempt{}, looked: make(chan struct{}),
+		volumes: volumes, attempts: map[way]*attempt{}, resetting: map[nvme.NQN]bool{}, looked: make(chan struct{}),
 		hint: make(chan struct{}, 1), litter: make(chan struct{}, 1), background: background, stop: stop,
 	}, nil
 }

@@ -21,11 +21,13 @@ import (
 // travels on standard input: options may one day hold secrets, which must not
 // stand in a process's arguments.
 type job struct {
-	// Connect is the option line for /dev/nvme-fabrics; empty for a delete.
+	// Connect is the option line for /dev/nvme-fabrics; empty for the others.
 	Connect string `json:"connect,omitempty"`
-	// Delete is the controller to take down, and Inode what its directory must
-	// be, so that a newer controller of the same name is left alone.
+	// Delete is the controller to take down, or Reset the one to reset, and Inode
+	// what its directory must be, so that a newer controller of the same name is
+	// left alone.
 	Delete string `json:"delete,omitempty"`
+	Reset  string `json:"reset,omitempty"`
 	Inode  uint64 `json:"inode,omitempty"`
 
 	Fabrics  string `json:"fabrics"`
@@ -69,8 +71,11 @@ func ChildMain(stdin io.Reader, stdout io.Writer) error {
 }
 
 func (j job) run() (string, error) {
-	if j.Delete != "" {
+	switch {
+	case j.Delete != "":
 		return j.Delete, j.delete()
+	case j.Reset != "":
+		return j.Reset, j.write("reset", j.Reset, "reset_controller")
 	}
 	return j.connect()
 }
@@ -116,12 +121,21 @@ func (j job) sign(name string) error {
 	return errors.Join(err, inodeErr, j.delete())
 }
 
-// delete goes through the directory it has checked: a path could by then lead
-// to another controller.
+// delete takes a controller down. One that is gone already is no failure.
 func (j job) delete() error {
-	dir, err := unix.Open(filepath.Join(j.SysFS, controllerClass, j.Delete), unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err := j.write("delete", j.Delete, "delete_controller"); err != nil && err != unix.ENODEV {
+		return err
+	}
+	return nil
+}
+
+// write has something done to a controller, ENODEV if it is gone. It goes
+// through the directory it has checked: a path could by then lead to another
+// controller.
+func (j job) write(what, controller, attribute string) error {
+	dir, err := unix.Open(filepath.Join(j.SysFS, controllerClass, controller), unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err == unix.ENOENT {
-		return nil
+		return unix.ENODEV
 	}
 	if err != nil {
 		return err
@@ -132,21 +146,19 @@ func (j job) delete() error {
 		return err
 	}
 	if st.Ino != j.Inode {
-		return nil // the one we were to delete is gone already
+		return unix.ENODEV // it is another one
 	}
-	fd, err := unix.Openat(dir, "delete_controller", unix.O_WRONLY|unix.O_CLOEXEC, 0)
-	if err == unix.ENOENT || err == unix.ENODEV {
-		return nil
+	fd, err := unix.Openat(dir, attribute, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err == unix.ENOENT {
+		return unix.ENODEV
 	}
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
-	faultpoint.Before("delete", j.Delete)
-	if _, err := unix.Write(fd, []byte("1")); err != nil && err != unix.ENODEV {
-		return err
-	}
-	return nil
+	faultpoint.Before(what, controller)
+	_, err = unix.Write(fd, []byte("1"))
+	return err
 }
 
 // start runs a job in a child process. The result arrives on the channel,

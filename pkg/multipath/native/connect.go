@@ -114,7 +114,7 @@ func (e *Engine) Disconnect(ctx context.Context, c multipath.Controller) error {
 	if err != nil {
 		return err
 	}
-	if err := d.wait(ctx, c.Name); err != nil {
+	if err := d.wait(ctx); err != nil {
 		return err
 	}
 	if err := e.awaitGone(ctx, c); err != nil {

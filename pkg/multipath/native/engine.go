@@ -62,8 +62,9 @@ type Engine struct {
 
 	failovers failovers
 	resets    resets
-	deletions deletions
 	looking   looking
+
+	deletions, controllerResets writes
 
 	hostMu sync.Mutex // guards host, which the first Connect decides
 	host   Host
