@@ -34,7 +34,7 @@ func (p Policy) faultOf(s *Situation, path *multipath.Path) fault {
 		return connecting
 	case path.State != nvme.StateLive:
 		return elsewhere
-	case s.Evidence[path.Controller].Connections == Silent:
+	case s.Evidence[path.Controller].Connections == multipath.Silent:
 		return silent
 	case path.Name == "":
 		return nameless

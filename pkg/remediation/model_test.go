@@ -19,7 +19,7 @@ type world struct {
 	controllers [3]struct {
 		state    nvme.ControllerState
 		foreign  bool
-		evidence Evidence
+		evidence multipath.Evidence
 	}
 	volumes  [2]volume
 	attempts []Attempt
@@ -42,7 +42,7 @@ func newWorld() *world {
 	w := &world{now: noon, seen: map[string]int{}}
 	for c := range w.controllers {
 		w.controllers[c].state = nvme.StateLive
-		w.controllers[c].evidence.Connections = Answering
+		w.controllers[c].evidence.Connections = multipath.Answering
 		for v := range w.volumes {
 			w.volumes[v].ways[c].exists = true
 			w.volumes[v].ways[c].since = noon
@@ -54,7 +54,7 @@ func newWorld() *world {
 var (
 	anyState       = []nvme.ControllerState{nvme.StateLive, nvme.StateLive, nvme.StateConnecting, nvme.StateResetting, nvme.StateDeleting}
 	anyANA         = []nvme.ANAState{nvme.ANANone, nvme.ANAOptimized, nvme.ANANonOptimized, nvme.ANAInaccessible, nvme.ANAUnknown}
-	anyConnections = []Connections{Answering, Answering, Unproved, Silent}
+	anyConnections = []multipath.Connections{multipath.Answering, multipath.Answering, multipath.Unproved, multipath.Silent}
 	anyRequests    = []string{"", "", "1", "2", "3"}
 )
 
@@ -75,7 +75,7 @@ func (w *world) happen(op, which, value byte) {
 		controller.foreign = value%4 == 0
 	case 4:
 		n := int(value % 3)
-		controller.evidence = Evidence{Connections: pick(anyConnections, value/3), InFlight: &n, Requests: pick(anyRequests, value/5), OthersComplete: value%2 == 0}
+		controller.evidence = multipath.Evidence{Connections: pick(anyConnections, value/3), InFlight: &n, Requests: pick(anyRequests, value/5), OthersComplete: value%2 == 0}
 		if value%16 == 15 {
 			controller.evidence.InFlight = nil
 		}
@@ -89,7 +89,7 @@ func (w *world) happen(op, which, value byte) {
 	case 8: // all mends itself
 		for i := range w.controllers {
 			w.controllers[i].state, w.controllers[i].foreign = nvme.StateLive, false
-			w.controllers[i].evidence = Evidence{Connections: Answering}
+			w.controllers[i].evidence = multipath.Evidence{Connections: multipath.Answering}
 			w.volumes[v].ways[i].exists, w.volumes[v].ways[i].ana = true, nvme.ANANone
 		}
 	case 9:
@@ -125,7 +125,7 @@ func (w *world) reaches(v, c int) bool {
 }
 
 func (w *world) situation(v int) Situation {
-	s := Situation{Now: w.now, Evidence: map[string]Evidence{}, UsableSince: map[string]time.Time{}, Attempts: slices.Clone(w.attempts), Suspended: w.stop}
+	s := Situation{Now: w.now, Evidence: map[string]multipath.Evidence{}, UsableSince: map[string]time.Time{}, Attempts: slices.Clone(w.attempts), Suspended: w.stop}
 	sub := &multipath.Subsystem{Heads: make([]multipath.Head, len(w.volumes))}
 	s.Set = &multipath.PathSet{VolumeID: fmt.Sprint("volume", v), Device: multipath.Device{State: multipath.DevicePresent}, LastReset: w.volumes[v].reset}
 	for c, controller := range w.controllers {
@@ -164,7 +164,7 @@ func (w *world) wrong(v int, d Decision, p Policy) string {
 	for h := range w.volumes {
 		another := false
 		for i := range w.controllers {
-			another = another || i != c && w.reaches(h, i) && w.controllers[i].evidence.Connections != Silent
+			another = another || i != c && w.reaches(h, i) && w.controllers[i].evidence.Connections != multipath.Silent
 		}
 		if w.volumes[h].ways[c].exists && !another {
 			return fmt.Sprintf("volume %d has no other usable path", h)
@@ -187,11 +187,11 @@ func (w *world) wrong(v int, d Decision, p Policy) string {
 	switch {
 	case controller.foreign:
 		return "the controller is not Braid's"
-	case w.reaches(v, c) && e.Connections != Silent && episodes < p.Flapping.Episodes:
+	case w.reaches(v, c) && e.Connections != multipath.Silent && episodes < p.Flapping.Episodes:
 		return "the path is fine"
-	case d.Step == ResetController && (controller.state != nvme.StateLive || e.Connections != Answering):
+	case d.Step == ResetController && (controller.state != nvme.StateLive || e.Connections != multipath.Answering):
 		return "the reset will hang"
-	case d.Step == KickConnection && (controller.state != nvme.StateLive || e.Connections != Silent || !e.OthersComplete):
+	case d.Step == KickConnection && (controller.state != nvme.StateLive || e.Connections != multipath.Silent || !e.OthersComplete):
 		return "the connections are not dead"
 	case d.Step == Reconnect && (controller.state != nvme.StateConnecting || e.InFlight == nil || *e.InFlight > 0):
 		return "I/O may be in flight"
@@ -237,7 +237,7 @@ func (w *world) unasked(v int, d Decision, p Policy) string {
 			}
 		}
 		switch {
-		case !w.reaches(v, c), w.controllers[c].evidence.Connections == Silent, episodes >= p.Flapping.Episodes:
+		case !w.reaches(v, c), w.controllers[c].evidence.Connections == multipath.Silent, episodes >= p.Flapping.Episodes:
 			return "the fault is live"
 		case w.now.Sub(way.since) < p.Stabilization, w.now.Sub(way.record.LastEvent) < p.Stabilization:
 			return "it has not been well for long enough"

@@ -48,7 +48,7 @@ func Permit(p Policy, s Situation, step Step, key string) Decision {
 }
 
 // needs says what a step lacks to be of use against a fault; "" for nothing.
-func needs(step Step, f fault, c *multipath.Controller, e Evidence) string {
+func needs(step Step, f fault, c *multipath.Controller, e multipath.Evidence) string {
 	switch {
 	case step == Rescan && f != nameless,
 		step == ResetController && f != nameless && f != restless,
@@ -56,7 +56,7 @@ func needs(step Step, f fault, c *multipath.Controller, e Evidence) string {
 		step == Reconnect && f != connecting,
 		!slices.Contains(steps, step):
 		return "does not help where " + f.String()
-	case step == ResetController && e.Connections != Answering:
+	case step == ResetController && e.Connections != multipath.Answering:
 		return "it is not proved that the connections of " + c.Name + " answer"
 	case step == KickConnection && !e.OthersComplete:
 		return "it is not proved that another path completes I/O"
@@ -85,5 +85,5 @@ func (s *Situation) dependsOn(controller string) *multipath.Head {
 // network say.
 func (s *Situation) usable(p multipath.HeadPath) bool {
 	c := s.Subsystem.Controller(p.Controller)
-	return c != nil && nvme.Usable(c.State, p.ANAState) && s.Evidence[c.Name].Connections != Silent
+	return c != nil && nvme.Usable(c.State, p.ANAState) && s.Evidence[c.Name].Connections != multipath.Silent
 }

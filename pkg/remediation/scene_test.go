@@ -29,7 +29,7 @@ func everything() Policy {
 // scene is a volume over two ports, and a namespace of somebody else's over the
 // same. Everything has been well for an hour.
 func scene() Situation {
-	s := Situation{Now: noon, Evidence: map[string]Evidence{}, UsableSince: map[string]time.Time{}}
+	s := Situation{Now: noon, Evidence: map[string]multipath.Evidence{}, UsableSince: map[string]time.Time{}}
 	set := &multipath.PathSet{VolumeID: "orders", Expected: 2, Device: multipath.Device{State: multipath.DevicePresent}}
 	sub := &multipath.Subsystem{Name: "nvme-subsys0", Heads: []multipath.Head{{Name: "nvme0n1"}, {Name: "nvme0n2"}}}
 	for i, controller := range []string{"nvme0", "nvme1"} {
@@ -43,7 +43,7 @@ func scene() Situation {
 			Address: address(i), Key: key(i), Expected: true, Name: "nvme0c0n1", Controller: controller,
 			State: nvme.StateLive, ANAState: nvme.ANAOptimized,
 		})
-		s.Evidence[controller] = Evidence{Connections: Answering, InFlight: new(int)}
+		s.Evidence[controller] = multipath.Evidence{Connections: multipath.Answering, InFlight: new(int)}
 		s.UsableSince[key(i)] = ago(time.Hour)
 	}
 	s.Set, s.Subsystem = set, sub
@@ -83,7 +83,7 @@ func inState(state nvme.ControllerState) func(*Situation) {
 }
 
 func dead(s *Situation) {
-	e := Evidence{Connections: Silent, InFlight: new(int), Requests: "7", OthersComplete: true}
+	e := multipath.Evidence{Connections: multipath.Silent, InFlight: new(int), Requests: "7", OthersComplete: true}
 	*e.InFlight = 12
 	s.Evidence["nvme0"] = e
 }
@@ -104,7 +104,7 @@ func anaState(path int, state nvme.ANAState) func(*Situation) {
 
 func foreign(s *Situation) { s.Subsystem.Controllers[0].Owner = "nvme-cli" }
 
-func evidence(controller string, change func(*Evidence)) func(*Situation) {
+func evidence(controller string, change func(*multipath.Evidence)) func(*Situation) {
 	return func(s *Situation) {
 		e := s.Evidence[controller]
 		change(&e)

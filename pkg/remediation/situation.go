@@ -17,7 +17,7 @@ type Situation struct {
 	Subsystem *multipath.Subsystem
 	// Evidence is what is known of controllers beyond that, by name. Of one
 	// that is absent nothing is known.
-	Evidence map[string]Evidence
+	Evidence map[string]multipath.Evidence
 	// UsableSince is since when each path, by its key, has been usable without
 	// a break; of one that is absent it is not known.
 	UsableSince map[string]time.Time
@@ -43,35 +43,6 @@ func (s Suspension) covers(p *multipath.Path) bool {
 	}
 	return s.All
 }
-
-// Evidence is what is known of a controller at the moment.
-type Evidence struct {
-	// Connections tells whether the far end of its connections answers.
-	Connections Connections
-	// InFlight is how many requests are on their way through it, nil if that is
-	// not known.
-	InFlight *int
-	// Requests names the requests in flight that do not come back, in the
-	// engine's words; "" if there are none. It stays the same for as long as any
-	// of them may be among those in flight on any path of the head.
-	Requests string
-	// OthersComplete tells that every head with requests in flight here has
-	// completed some through another controller since these began to hang.
-	OthersComplete bool
-}
-
-// Connections is what the network says of a controller's connections.
-type Connections string
-
-// What it may say.
-const (
-	// Unproved: there is no evidence either way.
-	Unproved Connections = ""
-	// Answering: what was sent was acknowledged.
-	Answering Connections = "Answering"
-	// Silent: data was sent again and again, and nothing came back.
-	Silent Connections = "Silent"
-)
 
 // Attempt is a step that was begun.
 type Attempt struct {
