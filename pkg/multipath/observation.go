@@ -50,6 +50,10 @@ type Controller struct {
 	Counters nvme.Counters
 	// Beside is what is counted of it where the kernel does not, nil for nothing.
 	Beside *ledger.Witness
+	// Connections are its TCP connections, one for each queue; nil if it is not
+	// known which they are, and then NoConnections is why.
+	Connections   []Connection
+	NoConnections string
 }
 
 // Head is the block device through which a namespace is used, whichever of
@@ -85,6 +89,11 @@ type HeadPath struct {
 	// Exact tells whether the source counts every event; the flat attribute
 	// of the patch before Linux 7.2 is not atomic and may count too few.
 	Exact bool
+	// IO is the path's I/O, nil where that is not known.
+	IO *PathIO
+	// IOTimeout is for how long the kernel waits for a request on the path before
+	// it gives its controller up; 0 where that is not known.
+	IOTimeout time.Duration
 }
 
 // Controller returns the controller of that name, or nil.

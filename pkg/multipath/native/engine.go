@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/braid-csi/braid/pkg/faultpoint"
 	"github.com/braid-csi/braid/pkg/multipath"
+	"github.com/braid-csi/braid/pkg/multipath/native/sockdiag"
 	"github.com/braid-csi/braid/pkg/nvme"
 )
 
@@ -42,7 +44,9 @@ type Options struct {
 	// Resets does the same for the resets of controllers, where the kernel does
 	// not count them.
 	Resets func() (KernelCounter, error)
-	Clock  func() time.Time
+	// Sockets returns this host's TCP connections to an address (sockdiag.To).
+	Sockets func(netip.AddrPort) ([]sockdiag.Socket, error)
+	Clock   func() time.Time
 }
 
 // Engine drives the kernel's native NVMe multipathing. It is safe for
@@ -63,6 +67,7 @@ type Engine struct {
 	failovers failovers
 	resets    resets
 	looking   looking
+	sockets   sockets
 
 	deletions, controllerResets writes
 
@@ -86,6 +91,9 @@ func New(o Options) (*Engine, error) {
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
+	if o.Sockets == nil {
+		o.Sockets = sockdiag.To
+	}
 	bootID, err := readBootID(o.Proc)
 	if err != nil {
 		return nil, err
@@ -99,6 +107,7 @@ func New(o Options) (*Engine, error) {
 			attach: o.Failovers, began: make(chan runningCount, 1),
 			requests: requestCounts{{counter: nvme.Retries, attach: o.Retries}, {counter: nvme.Errors, attach: o.Errors}},
 		},
+		sockets: sockets{o.Sockets},
 	}, nil
 }
 

@@ -46,13 +46,14 @@ func (e *Engine) Observe(ctx context.Context) (*multipath.Observation, error) {
 			obs.Subsystems = append(obs.Subsystems, *s)
 		}
 	}
-	e.attr.endScan()
 	if err := e.failovers.enter(obs, e.bootID); err != nil {
 		return nil, err
 	}
 	if err := e.resets.enter(ctx, obs, e.bootID); err != nil {
 		return nil, err
 	}
+	e.sockets.enter(obs, e.queues)
+	e.attr.endScan()
 	return obs, nil
 }
 
@@ -241,7 +242,11 @@ func (e *Engine) scanPath(dir, name, controller string) (*multipath.HeadPath, er
 	if _, ok := p.Counters[nvme.Failovers]; ok {
 		p.Source = nvme.SourceKernelAttribute
 	}
-	return p, nil
+	if p.IO, err = e.pathIO(dir); err != nil {
+		return nil, err
+	}
+	p.IOTimeout, err = e.ioTimeout(dir)
+	return p, err
 }
 
 // optional reads an attribute that not every controller has.

@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/braid-csi/braid/pkg/multipath/native/sockdiag"
 )
 
 const testBootID = "6f9a3c52-0f2e-4a57-9c4e-0d5a3f1b2c4d"
@@ -81,6 +84,7 @@ func testEngine(t *testing.T, sysfs string) *Engine {
 	e, err := New(Options{
 		SysFS: sysfs, Proc: filepath.Join(dir, "proc"), Dev: filepath.Join(dir, "dev"),
 		Etc: filepath.Join(dir, "etc"), Registry: filepath.Join(dir, "registry"), State: filepath.Join(dir, "state"),
+		Sockets: func(netip.AddrPort) ([]sockdiag.Socket, error) { return nil, nil },
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,73 @@
+package sockdiag
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// ErrUnsupported says that this kernel cannot do it.
+var ErrUnsupported = errors.New("not supported by this kernel")
+
+// To returns the connections to an address, whoever in this network namespace
+// has them.
+func To(remote netip.AddrPort) ([]Socket, error) {
+	var id [sizeofID]byte
+	binary.BigEndian.PutUint16(id[remotePort:], remote.Port()) // the kernel selects by ports only
+	answers, err := execute(unix.SOCK_DIAG_BY_FAMILY, netlink.Dump, request(family(remote), connected, id))
+	if err != nil {
+		return nil, fmt.Errorf("connections to %s: %w", remote, err)
+	}
+	var sockets []Socket
+	for _, a := range answers {
+		s, err := parse(a.Data)
+		if err != nil {
+			return nil, err
+		}
+		if s.Remote == remote {
+			sockets = append(sockets, s)
+		}
+	}
+	return sockets, nil
+}
+
+// Destroy ends a connection at once and tells the far end nothing that it could
+// wait for. A connection that has ended is no failure. It takes CAP_NET_ADMIN
+// and a kernel with CONFIG_INET_DIAG_DESTROY, else ErrUnsupported.
+func Destroy(s Socket) error {
+	_, err := execute(unix.SOCK_DESTROY, netlink.Acknowledge, request(family(s.Remote), connected, s.id))
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESTALE) {
+		return nil // ESTALE: the ports are another connection's by now
+	}
+	if err != nil {
+		return fmt.Errorf("end the connection %s to %s: %w", s.Local, s.Remote, err)
+	}
+	return nil
+}
+
+func family(a netip.AddrPort) uint8 {
+	if a.Addr().Is4() {
+		return unix.AF_INET
+	}
+	return unix.AF_INET6
+}
+
+func execute(command netlink.HeaderType, flags netlink.HeaderFlags, body []byte) ([]netlink.Message, error) {
+	c, err := netlink.Dial(unix.NETLINK_SOCK_DIAG, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = c.Close() }() // nothing is lost with it
+	answers, err := c.Execute(netlink.Message{Header: netlink.Header{Type: command, Flags: netlink.Request | flags}, Data: body})
+	if errors.Is(err, unix.EOPNOTSUPP) {
+		return nil, fmt.Errorf("%w (CONFIG_INET_DIAG_DESTROY): %w", ErrUnsupported, err)
+	}
+	if err != nil && command == unix.SOCK_DIAG_BY_FAMILY && errors.Is(err, unix.ENOENT) {
+		return nil, fmt.Errorf("%w (module tcp_diag): %w", ErrUnsupported, err)
+	}
+	return answers, err
+}
