@@ -68,6 +68,7 @@ type Engine struct {
 	resets    resets
 	looking   looking
 	sockets   sockets
+	stalls    stalls
 
 	deletions, controllerResets writes
 

@@ -54,6 +54,7 @@ func (e *Engine) Observe(ctx context.Context) (*multipath.Observation, error) {
 	}
 	e.sockets.enter(obs, e.queues)
 	e.attr.endScan()
+	e.stalls.see(obs)
 	return obs, nil
 }
 

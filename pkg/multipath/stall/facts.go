@@ -1,0 +1,84 @@
+package stall
+
+import (
+	"time"
+
+	"github.com/braid-csi/braid/pkg/multipath"
+)
+
+// connections judges a controller's connections. One that is silent is enough:
+// the requests of its queue are lost, whatever the others do.
+func connections(all []multipath.Connection) multipath.Connections {
+	heard := false
+	answering := len(all) > 0
+	for _, c := range all {
+		if c.Unacknowledged > 0 && c.Backoff >= deadBackoff && c.SinceAck >= deadSilence {
+			return multipath.Silent
+		}
+		if c.Unacknowledged > 0 && c.Backoff > 0 {
+			answering = false
+		}
+		heard = heard || c.SinceAck < lately
+	}
+	if answering && heard {
+		return multipath.Answering
+	}
+	return multipath.Unproved
+}
+
+// repeats tells whether a connection sends again what was not acknowledged.
+func repeats(all []multipath.Connection) bool {
+	for _, c := range all {
+		if c.Unacknowledged > 0 && c.Backoff > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// inFlight is how many requests are on their way through a controller, for
+// whatever namespace; nil if that is not known.
+func inFlight(s *multipath.Subsystem, controller string) *int {
+	n := new(int)
+	for i := range s.Heads {
+		for j := range s.Heads[i].Paths {
+			p := &s.Heads[i].Paths[j]
+			switch {
+			case p.Controller != controller:
+			case p.IO == nil:
+				return nil
+			default:
+				*n += p.IO.InFlight
+			}
+		}
+	}
+	return n
+}
+
+// completed is what every path has completed.
+func completed(s *multipath.Subsystem) map[string]uint64 {
+	n := map[string]uint64{}
+	for i := range s.Heads {
+		for j := range s.Heads[i].Paths {
+			if p := &s.Heads[i].Paths[j]; p.IO != nil {
+				n[p.Epoch] = p.IO.Completed()
+			}
+		}
+	}
+	return n
+}
+
+// longestTimeout is for how long the kernel waits for a request, at most.
+func longestTimeout(s *multipath.Subsystem) time.Duration {
+	longest := time.Duration(0)
+	for i := range s.Heads {
+		for j := range s.Heads[i].Paths {
+			t := s.Heads[i].Paths[j].IOTimeout
+			if t == 0 {
+				t = ioTimeout
+			}
+			longest = max(longest, t)
+		}
+	}
+	return longest
+}
