@@ -161,9 +161,9 @@ type RemediationStep struct {
 	// action is what was done.
 	// +required
 	Action RemediationAction `json:"action"`
-	// outcome says how it ended.
+	// outcome says how it ended, or that it has not.
 	// +required
-	// +kubebuilder:validation:Enum=Done;Failed;Refused;Skipped
+	// +kubebuilder:validation:Enum=Running;Done;Failed;Refused;Skipped
 	Outcome StepOutcome `json:"outcome"`
 	// reason is why it was refused or failed, in one word: LastUsablePath,
 	// NotOurs, AlreadyFine and so on. Absent where there is no word for it.
@@ -171,9 +171,18 @@ type RemediationStep struct {
 	// +kubebuilder:validation:MaxLength=64
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z]*$')",message="must be one word in CamelCase"
 	Reason string `json:"reason,omitempty"`
+	// startTime is when it was begun. It is written before, so that what was
+	// begun is known even if the node dies.
+	// +optional
+	StartTime *metav1.Time `json:"startTime,omitempty"`
 	// time is when it ended.
 	// +optional
 	Time *metav1.Time `json:"time,omitempty"`
+	// requests name those that hung on the path when it was begun, in the node's
+	// own words: nothing is done about the same ones twice.
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	Requests string `json:"requests,omitempty"`
 	// message says more, such as why it failed.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
@@ -185,8 +194,10 @@ type StepOutcome string
 
 // The outcomes.
 const (
-	StepDone   StepOutcome = "Done"
-	StepFailed StepOutcome = "Failed"
+	// StepRunning: it was begun, or waits for the path to prove itself.
+	StepRunning StepOutcome = "Running"
+	StepDone    StepOutcome = "Done"
+	StepFailed  StepOutcome = "Failed"
 	// StepRefused: it was not begun, for it might have done harm or there was no
 	// need.
 	StepRefused StepOutcome = "Refused"

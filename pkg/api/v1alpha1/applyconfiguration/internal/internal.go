@@ -479,6 +479,12 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: reason
       type:
         scalar: string
+    - name: requests
+      type:
+        scalar: string
+    - name: startTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
     - name: time
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time

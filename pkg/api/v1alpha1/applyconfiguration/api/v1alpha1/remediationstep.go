@@ -14,13 +14,19 @@ import (
 type RemediationStepApplyConfiguration struct {
 	// action is what was done.
 	Action *apiv1alpha1.RemediationAction `json:"action,omitempty"`
-	// outcome says how it ended.
+	// outcome says how it ended, or that it has not.
 	Outcome *apiv1alpha1.StepOutcome `json:"outcome,omitempty"`
 	// reason is why it was refused or failed, in one word: LastUsablePath,
 	// NotOurs, AlreadyFine and so on. Absent where there is no word for it.
 	Reason *string `json:"reason,omitempty"`
+	// startTime is when it was begun. It is written before, so that what was
+	// begun is known even if the node dies.
+	StartTime *v1.Time `json:"startTime,omitempty"`
 	// time is when it ended.
 	Time *v1.Time `json:"time,omitempty"`
+	// requests name those that hung on the path when it was begun, in the node's
+	// own words: nothing is done about the same ones twice.
+	Requests *string `json:"requests,omitempty"`
 	// message says more, such as why it failed.
 	Message *string `json:"message,omitempty"`
 }
@@ -55,11 +61,27 @@ func (b *RemediationStepApplyConfiguration) WithReason(value string) *Remediatio
 	return b
 }
 
+// WithStartTime sets the StartTime field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the StartTime field is set to the value of the last call.
+func (b *RemediationStepApplyConfiguration) WithStartTime(value v1.Time) *RemediationStepApplyConfiguration {
+	b.StartTime = &value
+	return b
+}
+
 // WithTime sets the Time field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Time field is set to the value of the last call.
 func (b *RemediationStepApplyConfiguration) WithTime(value v1.Time) *RemediationStepApplyConfiguration {
 	b.Time = &value
+	return b
+}
+
+// WithRequests sets the Requests field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Requests field is set to the value of the last call.
+func (b *RemediationStepApplyConfiguration) WithRequests(value string) *RemediationStepApplyConfiguration {
+	b.Requests = &value
 	return b
 }
 
