@@ -50,6 +50,10 @@ const (
 	BackOff Reason = "BackOff"
 	// AttemptsExhausted: too much was tried already.
 	AttemptsExhausted Reason = "AttemptsExhausted"
+	// Over: the fault that a step was taken against is over.
+	Over Reason = "Over"
+	// FaultPersists: it is not, though it was time enough.
+	FaultPersists Reason = "FaultPersists"
 )
 
 // no is a decision to do nothing about a path.

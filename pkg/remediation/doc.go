@@ -1,11 +1,11 @@
 // Package remediation decides what is done about a bad path, and what is not.
 //
 // It is pure: what a node sees, a policy, what was tried and the time go in, one
-// step or the reason for none comes out. Two questions are asked of it.
+// step or the reason for none comes out. Three questions are asked of it.
 // Next asks what a node should do by itself about a path set. Permit asks
 // whether a step may be done now, whoever wants it, and is asked again with what
 // the kernel says immediately before the step. Next never answers with a step
-// that Permit refuses.
+// that Permit refuses. Verify tells afterwards whether the fault is over.
 //
 // # The life of a fault (2026-11-23)
 //
