@@ -21,7 +21,7 @@ func newAgent(c config, monitor *health.Monitor) (*agent.Agent, error) {
 		return nil, fmt.Errorf("-agent: %w", err)
 	}
 	api.UserAgent = "braid-node/" + version
-	return agent.New(agent.Config{Node: c.nodeID, Engine: "native", API: api, Findings: monitor.Findings, Told: monitor.Told})
+	return agent.New(agent.Config{Node: c.nodeID, Engine: "native", API: api, Health: c.policy, Findings: monitor.Findings, Told: monitor.Told})
 }
 
 func apiConfig(kubeconfig string) (*rest.Config, error) {

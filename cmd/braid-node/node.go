@@ -31,7 +31,7 @@ type node struct {
 
 func newNode(ctx context.Context, c config) (*node, error) {
 	n := &node{config: c}
-	n.monitor = health.NewMonitor(func(*multipath.PathSet) health.Policy { return c.policy })
+	n.monitor = health.NewMonitor(n.healthPolicy)
 	var err error
 	if c.agent {
 		if n.agent, err = newAgent(c, n.monitor); err != nil {
@@ -75,6 +75,15 @@ func newEngine(c config, a *agent.Agent) (*native.Engine, error) {
 		o.NodeUID = a.NodeUID
 	}
 	return native.New(o)
+}
+
+// healthPolicy is how a volume is judged: as the cluster has it, or else as the
+// flags do.
+func (n *node) healthPolicy(set *multipath.PathSet) health.Policy {
+	if n.agent == nil {
+		return n.config.policy
+	}
+	return n.agent.HealthPolicy(set)
 }
 
 // publish hands a snapshot on: first it is judged, then the judgement is told.

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -38,6 +39,8 @@ type Config struct {
 	// Findings returns a volume's findings, for the snapshot that was published
 	// last.
 	Findings func(volumeID string) (findings []health.Finding, known bool)
+	// Health judges volumes for which no NVMePathPolicy has another judgement.
+	Health health.Policy
 	// Told takes what the cluster finds wrong with a volume, and nothing once it
 	// is well; nil: nobody cares.
 	Told func(volumeID string, found ...health.Finding)
@@ -59,6 +62,7 @@ type Agent struct {
 	mapper   meta.RESTMapper
 	owner    *owner
 	reporter *reporter
+	policies *policies
 }
 
 // New returns an agent that has not said anything yet. It needs no API server.
@@ -83,20 +87,25 @@ func New(c Config) (*Agent, error) {
 		return nil, err
 	}
 	o := &owner{api: api, node: c.Node}
-	return &Agent{config: c, api: api, scheme: scheme, mapper: mapper, owner: o, reporter: newReporter(c, api, o)}, nil
+	return &Agent{
+		config: c, api: api, scheme: scheme, mapper: mapper, owner: o, reporter: newReporter(c, api, o), policies: newPolicies(c.Node, c.Health),
+	}, nil
 }
 
 // kinds returns what the agent deals with. That is known beforehand: asking the
 // API server for it would make the start depend on its answer.
 func kinds() (*runtime.Scheme, meta.RESTMapper, error) {
 	scheme := runtime.NewScheme()
-	if err := errors.Join(v1alpha1.AddToScheme(scheme), corev1.AddToScheme(scheme), storagev1.AddToScheme(scheme)); err != nil {
+	if err := errors.Join(v1alpha1.AddToScheme(scheme), corev1.AddToScheme(scheme), storagev1.AddToScheme(scheme), authenticationv1.AddToScheme(scheme)); err != nil {
 		return nil, nil, err
 	}
 	mapper := meta.NewDefaultRESTMapper(nil)
 	mapper.Add(v1alpha1.GroupVersion.WithKind("NVMePathSet"), meta.RESTScopeRoot)
 	mapper.Add(v1alpha1.GroupVersion.WithKind("NVMePathRemediation"), meta.RESTScopeRoot)
+	mapper.Add(v1alpha1.GroupVersion.WithKind("NVMePathPolicy"), meta.RESTScopeRoot)
 	mapper.Add(corev1.SchemeGroupVersion.WithKind("Node"), meta.RESTScopeRoot)
+	mapper.Add(corev1.SchemeGroupVersion.WithKind("PersistentVolume"), meta.RESTScopeRoot)
+	mapper.Add(authenticationv1.SchemeGroupVersion.WithKind("SelfSubjectReview"), meta.RESTScopeRoot)
 	mapper.Add(storagev1.SchemeGroupVersion.WithKind("VolumeAttachment"), meta.RESTScopeRoot)
 	mapper.Add(corev1.SchemeGroupVersion.WithKind("Event"), meta.RESTScopeNamespace)
 	return scheme, mapper, nil
@@ -105,6 +114,12 @@ func kinds() (*runtime.Scheme, meta.RESTMapper, error) {
 // Publish takes the layer's snapshots, each after the findings about it are
 // there. It is quick and waits for nobody.
 func (a *Agent) Publish(snap *multipath.Snapshot) { a.reporter.publish(snap) }
+
+// HealthPolicy is how a volume is judged. It waits for nobody.
+func (a *Agent) HealthPolicy(set *multipath.PathSet) health.Policy {
+	r, _ := a.policies.forSet(set)
+	return r.health
+}
 
 // Reported returns once the API has the path set of a volume that was staged
 // before the call, and the volume is still attached to this node: then it stays

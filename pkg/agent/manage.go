@@ -59,7 +59,14 @@ func (a *Agent) manage(ctx context.Context, l layer) error {
 	if err := a.addReporter(m); err != nil {
 		return err
 	}
-	if err := a.addExecutor(m, l); err != nil {
+	o := newOverview(a.config.Node, l, a.policies, a.config.Clock)
+	if err := a.addExecutor(m, o); err != nil {
+		return err
+	}
+	if err := m.Add(manager.RunnableFunc(func(ctx context.Context) error { return a.followPolicies(ctx, m.GetCache()) })); err != nil {
+		return err
+	}
+	if err := m.Add(manager.RunnableFunc(newSteward(o, a.api, m.GetCache(), a.reporter.add).run)); err != nil {
 		return err
 	}
 	return m.Start(ctx)
@@ -102,7 +109,7 @@ func (a *Agent) addReporter(m manager.Manager) error {
 }
 
 // addExecutor makes the manager hand this node's remediations to the executor.
-func (a *Agent) addExecutor(m manager.Manager, l layer) error {
+func (a *Agent) addExecutor(m manager.Manager, o *overview) error {
 	open := predicate.NewPredicateFuncs(func(o client.Object) bool {
 		r, ok := o.(*v1alpha1.NVMePathRemediation)
 		return ok && !over(r)
@@ -111,5 +118,27 @@ func (a *Agent) addExecutor(m manager.Manager, l layer) error {
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: 1,
 			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstPause, lastPause),
-		}).Complete(newExecutor(a.config.Node, a.api, l, a.config.Clock))
+		}).Complete(newExecutor(o, a.api, a.reporter.add))
+}
+
+// followPolicies takes up the cluster's policies, now and as they change.
+func (a *Agent) followPolicies(ctx context.Context, c cache.Cache) error {
+	informer, err := c.GetInformer(ctx, &v1alpha1.NVMePathPolicy{})
+	if err != nil {
+		return err
+	}
+	take := func() {
+		var all v1alpha1.NVMePathPolicyList
+		if err := c.List(ctx, &all); err == nil {
+			a.policies.take(all.Items)
+		}
+	}
+	take()
+	if _, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
+		AddFunc: func(any) { take() }, UpdateFunc: func(any, any) { take() }, DeleteFunc: func(any) { take() },
+	}); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	return nil
 }

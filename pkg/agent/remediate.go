@@ -3,15 +3,12 @@ package agent
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/klog/v2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -19,6 +16,7 @@ import (
 	"github.com/braid-csi/braid/pkg/api/v1alpha1"
 	"github.com/braid-csi/braid/pkg/multipath"
 	"github.com/braid-csi/braid/pkg/multipath/ledger"
+	"github.com/braid-csi/braid/pkg/nvme"
 )
 
 const (
@@ -32,10 +30,13 @@ const (
 	maxMessage  = 1024
 )
 
-// remedies are what the layer can do about a path set.
+// remedies are what the layer knows of paths, and can do about them.
 type remedies interface {
 	Snapshot() *multipath.Snapshot
+	Subsystem(nvme.NQN) *multipath.Subsystem
+	Evidence(context.Context, *multipath.Subsystem) map[string]multipath.Evidence
 	Rescan(ctx context.Context, volumeID, devNum string) (multipath.Device, error)
+	ResetController(ctx context.Context, volumeID, key string, permit multipath.Permit) error
 	Reset(ctx context.Context, volumeID string, req ledger.ResetRequest) (ledger.Reset, error)
 	ResetOf(request string) (ledger.Reset, bool)
 }
@@ -43,56 +44,60 @@ type remedies interface {
 // executor carries out the remediations of this node, one at a time and each
 // once.
 //
-//	requested --> Unknown/Running --> actions --> True/Done
-//	  (startTime is written first)       |
-//	                                     +------> False/ActionFailed
-//	                                     +------> False/PathSetNotFound
+//	requested --> Unknown/Running --> actions --> Unknown/Stabilizing --> True/Done
+//	  (startTime is written first)       |          (after a repair)
+//	                                     |                 |
+//	                                     v                 v
+//	                             False/why it failed   False/FaultPersists
+//	                             or was refused
 //
-// Should braid-node die after the first write, its next run begins the actions
-// again. To rescan twice does no harm, and a reset goes by the name of the
-// request, the remediation's UID: the ledger knows what came of it, and does it
-// no second time.
+// Should braid-node die after the first write, its next run goes on where the
+// record ends. What is done to a controller is written down as Running before it
+// is begun, and not begun a second time: it has Failed, as Interrupted, and a
+// policy asks for another one if there is need. To rescan twice does no harm, and
+// a reset goes by the name of the request, the remediation's UID: the ledger
+// knows what came of it, and does it no second time.
 type executor struct {
-	node  string
-	api   client.Client
-	layer remedies
-	now   func() time.Time
-	// done are the records that could not be written yet.
-	done map[types.UID]v1alpha1.NVMePathRemediationStatus
+	*overview
+	api  client.Client
+	tell func(pathSet string, h happening)
+	// works are those that are not over, by their names.
+	works map[string]*work
 }
 
-func newExecutor(node string, api client.Client, l remedies, now func() time.Time) *executor {
-	return &executor{node: node, api: api, layer: l, now: now, done: map[types.UID]v1alpha1.NVMePathRemediationStatus{}}
+func newExecutor(o *overview, api client.Client, tell func(string, happening)) *executor {
+	return &executor{overview: o, api: api, tell: tell, works: map[string]*work{}}
 }
 
-// Reconcile carries a remediation out, unless that was done.
+// Reconcile goes on with a remediation, unless it is over.
 func (x *executor) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
 	var r v1alpha1.NVMePathRemediation
 	// Not from a cache: it might not have what was written last.
 	err := request(ctx, func(ctx context.Context) error { return x.api.Get(ctx, req.NamespacedName, &r) })
 	switch {
-	case err != nil:
-		return reconcile.Result{}, client.IgnoreNotFound(err)
-	case r.Spec.NodeName != x.node || over(&r) || r.DeletionTimestamp != nil:
-		delete(x.done, r.UID)
+	case client.IgnoreNotFound(err) != nil:
+		return reconcile.Result{}, err
+	case err != nil, r.Spec.NodeName != x.node, over(&r), r.DeletionTimestamp != nil:
+		delete(x.works, req.Name)
 		return reconcile.Result{}, nil
 	case x.layer.Snapshot() == nil: // nothing is known of the node yet
 		return reconcile.Result{RequeueAfter: snapshotWait}, nil
 	}
-	status, ok := x.done[r.UID]
-	if !ok {
-		if status, err = x.carryOut(ctx, &r); err != nil {
-			return reconcile.Result{}, client.IgnoreNotFound(err)
-		}
-		x.done[r.UID] = status
+	w := x.works[req.Name]
+	if w == nil || w.r.UID != r.UID {
+		w = &work{executor: x, status: r.Status}
+		x.works[req.Name] = w
 	}
-	if err := client.IgnoreNotFound(x.write(ctx, &r, status)); err != nil {
-		return reconcile.Result{}, err
+	w.r = &r
+	wait, err := w.goOn(ctx)
+	if err != nil || wait > 0 {
+		return reconcile.Result{RequeueAfter: wait}, client.IgnoreNotFound(err)
 	}
-	delete(x.done, r.UID)
-	c := succeeded(&status)
+	delete(x.works, req.Name)
+	c := succeeded(&w.status)
 	klog.FromContext(ctx).Info("Remediation carried out", "remediation", r.Name, "pathSet", r.Spec.PathSet,
-		"by", r.Spec.RequestedBy, "succeeded", c.Status, "reason", c.Reason, "reset", status.ResetID)
+		"by", r.Spec.RequestedBy, "succeeded", c.Status, "reason", c.Reason, "reset", w.status.ResetID)
+	x.tellEnd(&r, &w.status)
 	return reconcile.Result{}, nil
 }
 
@@ -104,107 +109,6 @@ func over(r *v1alpha1.NVMePathRemediation) bool {
 
 func succeeded(s *v1alpha1.NVMePathRemediationStatus) *metav1.Condition {
 	return meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionSucceeded)
-}
-
-// carryOut writes that it begins, acts, and returns the record. The error says
-// that it has to be begun again.
-func (x *executor) carryOut(ctx context.Context, r *v1alpha1.NVMePathRemediation) (v1alpha1.NVMePathRemediationStatus, error) {
-	status := v1alpha1.NVMePathRemediationStatus{StartTime: r.Status.StartTime, Conditions: r.Status.Conditions}
-	if status.StartTime == nil {
-		status.StartTime = stamp(x.now())
-		x.conclude(&status, metav1.ConditionUnknown, v1alpha1.ReasonRunning, "the node is working on it")
-		if err := x.write(ctx, r, status); err != nil {
-			return status, err
-		}
-	}
-	failure, err := x.steps(ctx, r, &status)
-	if err != nil {
-		return status, err
-	}
-	status.CompletionTime = stamp(x.now())
-	switch {
-	case failure == nil:
-		x.conclude(&status, metav1.ConditionTrue, v1alpha1.ReasonDone, "every action is done")
-	case errors.Is(failure, errNotStaged):
-		x.conclude(&status, metav1.ConditionFalse, v1alpha1.ReasonNotStaged, errNotStaged.Error())
-	default:
-		x.conclude(&status, metav1.ConditionFalse, v1alpha1.ReasonFailed, failure.Error())
-	}
-	return status, nil
-}
-
-// conclude sets the condition.
-func (x *executor) conclude(s *v1alpha1.NVMePathRemediationStatus, is metav1.ConditionStatus, reason, message string) {
-	s.Conditions = slices.Clone(s.Conditions)
-	meta.SetStatusCondition(&s.Conditions, metav1.Condition{
-		Type: v1alpha1.ConditionSucceeded, Status: is, Reason: reason, Message: line(message, maxMessage), LastTransitionTime: *stamp(x.now()),
-	})
-}
-
-// steps does one action after the other, up to the first that fails, and notes
-// what came of each. failure is what failed; err says that nobody knows yet.
-func (x *executor) steps(ctx context.Context, r *v1alpha1.NVMePathRemediation, s *v1alpha1.NVMePathRemediationStatus) (failure, err error) {
-	set := x.pathSet(r.Spec.PathSet)
-	// A reset on record was made by a run that died, and so was all before it.
-	past := 0
-	reset, ok := x.layer.ResetOf(string(r.UID))
-	if ok {
-		past = 1 + slices.Index(r.Spec.Actions, v1alpha1.ActionResetCounters)
-		noteReset(s, reset)
-	}
-	for i, a := range r.Spec.Actions {
-		step := v1alpha1.RemediationStep{Action: a, Outcome: v1alpha1.StepSkipped}
-		switch {
-		case i < past:
-			step.Outcome, step.Time, step.Message = v1alpha1.StepDone, stamp(reset.At), "done before braid-node was started again"
-		case failure == nil:
-			message, err := x.act(ctx, r, set, a, s)
-			if err != nil && (ctx.Err() != nil || errors.Is(err, ledger.ErrResetPending)) {
-				return nil, err
-			}
-			step.Outcome, step.Time, step.Message = v1alpha1.StepDone, stamp(x.now()), message
-			if err != nil {
-				step.Outcome, step.Message = v1alpha1.StepFailed, line(err.Error(), maxMessage)
-				if failure = fmt.Errorf("%s: %w", a, err); x.pathSet(r.Spec.PathSet) == nil {
-					failure = errNotStaged // it has left while we were at it
-				}
-			}
-		}
-		s.Steps = append(s.Steps, step)
-	}
-	return failure, nil
-}
-
-// errNotStaged: the volume is not on this node, or not any more.
-var errNotStaged = errors.New("the path set is not on the node")
-
-// act does one action and says in words what came of it.
-func (x *executor) act(ctx context.Context, r *v1alpha1.NVMePathRemediation, set *multipath.PathSet, a v1alpha1.RemediationAction, s *v1alpha1.NVMePathRemediationStatus) (string, error) {
-	if set == nil {
-		return "", errNotStaged
-	}
-	ctx, cancel := context.WithTimeout(ctx, actionTimeout)
-	defer cancel()
-	switch a {
-	case v1alpha1.ActionRescan:
-		d, err := x.layer.Rescan(ctx, set.VolumeID, set.Device.DevNum)
-		if err != nil {
-			return "", err
-		}
-		return fmt.Sprintf("%s has %d bytes", line(d.Name, maxName), d.SizeBytes), nil
-	case v1alpha1.ActionResetCounters:
-		reset, err := x.layer.Reset(ctx, set.VolumeID, ledger.ResetRequest{By: r.Spec.RequestedBy, Reason: r.Spec.Reason, Request: string(r.UID)})
-		if err != nil {
-			// Some counters may have been reset nevertheless.
-			if reset, ok := x.layer.ResetOf(string(r.UID)); ok {
-				noteReset(s, reset)
-			}
-			return "", err
-		}
-		noteReset(s, reset)
-		return "reset " + reset.ID, nil
-	}
-	return "", fmt.Errorf("this version of braid-node does not know how to %q", string(a))
 }
 
 // pathSet returns the path set of that name, nil if it is not on this node.
@@ -234,18 +138,4 @@ func noteReset(s *v1alpha1.NVMePathRemediationStatus, r ledger.Reset) {
 		return cmp.Or(strings.Compare(a.Of, b.Of), strings.Compare(a.Counter, b.Counter))
 	})
 	s.Counters = s.Counters[:min(len(s.Counters), maxCounters)]
-}
-
-func (x *executor) write(ctx context.Context, r *v1alpha1.NVMePathRemediation, status v1alpha1.NVMePathRemediationStatus) error {
-	ac, err := remediationStatus(r.Name, r.UID, status)
-	if err != nil {
-		return err
-	}
-	err = request(ctx, func(ctx context.Context) error {
-		return x.api.Status().Apply(ctx, ac, fieldManager, client.ForceOwnership)
-	})
-	if err != nil {
-		return fmt.Errorf("status of remediation %s: %w", r.Name, err)
-	}
-	return nil
 }

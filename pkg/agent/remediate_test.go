@@ -21,7 +21,7 @@ import (
 var done = outcome{"True/Done", []string{"Rescan Done", "ResetCounters Done"}, "R1"}
 
 func TestRemediation(t *testing.T) {
-	w := newWorkshop(t, remediation())
+	w := newWorkshop(t, requested())
 	if err := w.work(); err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestRemediationFails(t *testing.T) {
 			outcome{"False/ActionFailed", []string{"Reboot Failed", "ResetCounters Skipped"}, ""}, 0, `does not know how to "Reboot"`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := remediation()
+			r := requested()
 			if tc.request != nil {
 				tc.request(r)
 			}
@@ -139,7 +139,7 @@ func TestRemediationCrash(t *testing.T) {
 			want: outcome{"False/PathSetNotFound", []string{"Rescan Failed", "ResetCounters Skipped"}, ""}, runs: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorkshop(t, remediation())
+			w := newWorkshop(t, requested())
 			alive := w.ctx
 			ctx, kill := context.WithCancel(w.ctx)
 			w.ctx = ctx
@@ -206,7 +206,7 @@ func dieAt(n int) func(verb, name string) error {
 // TestRemediationWrittenLater: an API server that goes away costs no second
 // time, also without a restart.
 func TestRemediationWrittenLater(t *testing.T) {
-	w := newWorkshop(t, remediation())
+	w := newWorkshop(t, requested())
 	w.api.answering(dieAt(2))
 	for range 3 {
 		if err := w.work(); !errors.Is(err, errAway) {
@@ -225,8 +225,8 @@ func TestRemediationWrittenLater(t *testing.T) {
 	if len(w.node.did) != 2 || !s.CompletionTime.Time.Equal(noon) {
 		t.Errorf("did %q, completed at %s", w.node.did, s.CompletionTime)
 	}
-	if len(w.done) != 0 {
-		t.Errorf("remembered for ever: %v", w.done)
+	if len(w.executor.works) != 0 {
+		t.Errorf("remembered for ever: %v", w.executor.works)
 	}
 }
 
@@ -246,7 +246,7 @@ func TestRemediationNotOurs(t *testing.T) {
 		}, nil},
 		"nothing seen yet": {func(*v1alpha1.NVMePathRemediation) {}, func(f *fakeLayer) { f.snap = nil }},
 	} {
-		w := newWorkshop(t, remediation(tc.request))
+		w := newWorkshop(t, requested(tc.request))
 		if tc.node != nil {
 			tc.node(w.node)
 		}
@@ -261,7 +261,7 @@ func TestRemediationNotOurs(t *testing.T) {
 
 // TestRemediationDeleted: nobody wants any more what was asked for.
 func TestRemediationDeleted(t *testing.T) {
-	w := newWorkshop(t, remediation())
+	w := newWorkshop(t, requested())
 	w.api.answering(func(verb, name string) error {
 		if verb == "status" {
 			return apierrors.NewNotFound(pathSets, name)
@@ -279,7 +279,7 @@ func TestRemediationDeleted(t *testing.T) {
 // TestRemediationPending: a reset of which nobody knows yet whether it happened
 // is no failure.
 func TestRemediationPending(t *testing.T) {
-	w := newWorkshop(t, remediation())
+	w := newWorkshop(t, requested())
 	w.node.resetFails = fmt.Errorf("orders: %w", ledger.ErrResetPending)
 	if err := w.work(); !errors.Is(err, ledger.ErrResetPending) {
 		t.Fatalf("%v, want it to be tried again", err)

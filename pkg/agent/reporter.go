@@ -172,6 +172,19 @@ func (r *reporter) attach(q queue) {
 	}
 }
 
+// add has something told about a path set, if the API has it.
+func (r *reporter) add(pathSet string, h happening) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e := r.entries[pathSet]
+	if e == nil || e.want == nil || !e.tells.AllowN(h.at, 1) {
+		return
+	}
+	e.untold = append(e.untold, h)
+	e.untold = e.untold[max(0, len(e.untold)-maxUntold):]
+	r.schedule(e)
+}
+
 // broadcast wakes those who wait for something here to change. Called with the
 // lock held.
 func (r *reporter) broadcast() {

@@ -59,6 +59,9 @@ func newFakeAPI(t *testing.T, objects ...client.Object) *fakeAPI {
 	f.store = fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).
 		WithStatusSubresource(&v1alpha1.NVMePathSet{}, &v1alpha1.NVMePathRemediation{}).
 		WithIndex(&v1alpha1.NVMePathSet{}, "spec.nodeName", nodeOf).
+		WithIndex(&v1alpha1.NVMePathRemediation{}, "spec.nodeName", func(o client.Object) []string {
+			return []string{o.(*v1alpha1.NVMePathRemediation).Spec.NodeName}
+		}).
 		WithTypeConverters(applyconfiguration.NewTypeConverter(scheme), managedfields.NewDeducedTypeConverter()).Build()
 	f.WithWatch = interceptor.NewClient(f.store, f.watching())
 	return f

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/braid-csi/braid/pkg/api/v1alpha1"
+	"github.com/braid-csi/braid/pkg/health"
 	"github.com/braid-csi/braid/pkg/multipath"
 	"github.com/braid-csi/braid/pkg/multipath/ledger"
 	"github.com/braid-csi/braid/pkg/nvme"
@@ -30,9 +31,33 @@ type fakeLayer struct {
 	leaves                  bool // the volume, as a reset fails
 	used                    bool // whatever is asked for
 	asked                   string
+
+	subsystem *multipath.Subsystem
+	evidence  map[string]multipath.Evidence
+	// then is what a reset of a controller leads to, and controllerFails what
+	// comes of it.
+	then            func()
+	controllerFails error
 }
 
 func (f *fakeLayer) Snapshot() *multipath.Snapshot { return f.snap }
+
+func (f *fakeLayer) Subsystem(nvme.NQN) *multipath.Subsystem { return f.subsystem }
+
+func (f *fakeLayer) Evidence(context.Context, *multipath.Subsystem) map[string]multipath.Evidence {
+	return f.evidence
+}
+
+func (f *fakeLayer) ResetController(_ context.Context, volumeID, key string, permit multipath.Permit) error {
+	if err := permit(f.snap.PathSet(volumeID), f.subsystem); err != nil {
+		return err
+	}
+	f.did = append(f.did, "reset controller of "+key)
+	if f.then != nil {
+		f.then()
+	}
+	return f.controllerFails
+}
 
 func (f *fakeLayer) Rescan(_ context.Context, volumeID, devNum string) (multipath.Device, error) {
 	f.did = append(f.did, "rescan "+volumeID+" "+devNum)
@@ -82,8 +107,8 @@ func (f *fakeLayer) InUse(_ context.Context, nqn nvme.NQN, id nvme.NamespaceID) 
 	return f.used, nil
 }
 
-// remediation asks for both actions.
-func remediation(change ...func(*v1alpha1.NVMePathRemediation)) *v1alpha1.NVMePathRemediation {
+// requested asks for both actions.
+func requested(change ...func(*v1alpha1.NVMePathRemediation)) *v1alpha1.NVMePathRemediation {
 	r := &v1alpha1.NVMePathRemediation{
 		ObjectMeta: metav1.ObjectMeta{Name: "fix", UID: "request-uid"},
 		Spec: v1alpha1.NVMePathRemediationSpec{
@@ -99,17 +124,21 @@ func remediation(change ...func(*v1alpha1.NVMePathRemediation)) *v1alpha1.NVMePa
 
 // workshop is an executor over an API and a layer that outlive it.
 type workshop struct {
-	*executor
-	t     *testing.T
-	ctx   context.Context
-	api   *fakeAPI
-	node  *fakeLayer
-	clock time.Time
+	*overview
+	executor *executor
+	steward  *steward
+	policies *policies
+	t        *testing.T
+	ctx      context.Context
+	api      *fakeAPI
+	node     *fakeLayer
+	clock    time.Time
+	told     []happening
 }
 
 func newWorkshop(t *testing.T, r *v1alpha1.NVMePathRemediation) *workshop {
 	t.Helper()
-	w := &workshop{t: t, api: newFakeAPI(t, r), node: &fakeLayer{snap: &multipath.Snapshot{PathSets: []multipath.PathSet{orders()}}}, clock: noon}
+	w := &workshop{t: t, policies: newPolicies(testNode, health.DefaultPolicy()), api: newFakeAPI(t, r), node: &fakeLayer{snap: &multipath.Snapshot{PathSets: []multipath.PathSet{orders()}}}, clock: noon}
 	w.ctx = klog.NewContext(t.Context(), ktesting.NewLogger(ktesting.NopTL{}, ktesting.NewConfig()))
 	w.restart()
 	return w
@@ -117,12 +146,14 @@ func newWorkshop(t *testing.T, r *v1alpha1.NVMePathRemediation) *workshop {
 
 // restart forgets what was in memory.
 func (w *workshop) restart() {
-	w.executor = newExecutor(testNode, w.api, w.node, func() time.Time { return w.clock })
+	w.overview = newOverview(testNode, w.node, w.policies, func() time.Time { return w.clock })
+	w.executor = newExecutor(w.overview, w.api, func(_ string, h happening) { w.told = append(w.told, h) })
+	w.steward = newSteward(w.overview, w.api, w.api.store, func(_ string, h happening) { w.told = append(w.told, h) })
 }
 
 // work lets the executor have a go at the remediation.
 func (w *workshop) work() error {
-	_, err := w.Reconcile(w.ctx, requestFor("fix"))
+	_, err := w.executor.Reconcile(w.ctx, requestFor("fix"))
 	return err
 }
 

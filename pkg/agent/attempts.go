@@ -1,0 +1,67 @@
+package agent
+
+import (
+	"slices"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/braid-csi/braid/pkg/api/v1alpha1"
+	"github.com/braid-csi/braid/pkg/remediation"
+)
+
+// attempts are the steps on record that were begun in a subsystem, oldest first,
+// without those of one record. volumes are the path sets of this node, of which
+// those of other subsystems have no volume; one that has left the node may have
+// been of any.
+func attempts(volumes map[string]string, records []v1alpha1.NVMePathRemediation, but types.UID) []remediation.Attempt {
+	var all []remediation.Attempt
+	for i := range records {
+		r := &records[i]
+		volume, staged := volumes[r.Spec.PathSet]
+		if r.UID == but || staged && volume == "" {
+			continue
+		}
+		for _, step := range r.Status.Steps {
+			if a, begun := attempt(r, step, volume); begun {
+				all = append(all, a)
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(a, b remediation.Attempt) int { return a.Began.Compare(b.Began) })
+	return all
+}
+
+// attempt is what a step on record was, if it was begun. One that a node was
+// refused to take by itself counts too, so that it is not asked for again at
+// once.
+func attempt(r *v1alpha1.NVMePathRemediation, s v1alpha1.RemediationStep, volume string) (remediation.Attempt, bool) {
+	a := remediation.Attempt{Step: remediation.Step(s.Action), Path: r.Spec.Path, Requests: s.Requests, Began: timeOf(s.StartTime), Ended: timeOf(s.Time)}
+	if a.Began.IsZero() {
+		a.Began = a.Ended
+	}
+	if a.Step == remediation.ResetCounters {
+		a.Path = volume
+	}
+	switch s.Outcome {
+	case v1alpha1.StepSkipped:
+		return a, false
+	case v1alpha1.StepRefused:
+		return a, r.Spec.PolicyName != ""
+	}
+	return a, true
+}
+
+// timeOf is a time of the API; zero where there is none.
+func timeOf(t *metav1.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.Time
+}
+
+// waiting tells whether a record asks for something that was not begun.
+func waiting(r *v1alpha1.NVMePathRemediation) bool {
+	return !over(r) && len(r.Status.Steps) == 0
+}
