@@ -220,7 +220,7 @@ func (f *fakeNode) ResetCounters(_ string, h Head) error {
 func (f *fakeNode) ResetController(c Controller) (func(context.Context) error, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.controllersReset = append(f.controllersReset, c.Name)
+	f.controllersReset = append(f.controllersReset, c.Address.String())
 	done, err := make(chan struct{}), error(nil)
 	reset := f.controllerReset
 	go func() {
@@ -243,6 +243,12 @@ func (f *fakeNode) wereReset() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Clone(f.controllersReset)
+}
+
+// at returns the controller of an address, which must be there. Called with the
+// lock held.
+func (f *fakeNode) at(to nvme.TransportID) *Controller {
+	return &f.present[slices.IndexFunc(f.present, func(c Controller) bool { return c.Address == to })]
 }
 
 // drop makes the controller of an address vanish.

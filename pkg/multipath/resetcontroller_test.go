@@ -26,7 +26,7 @@ func TestResetController(t *testing.T) {
 		"refused":          {"a", way1.String(), func(*PathSet, *Subsystem) error { return refusal }, nil, refusal},
 		"no such volume":   {"b", way1.String(), permitted, nil, ErrNotStaged},
 		"no such path":     {"a", "tcp://192.0.2.9:4420", permitted, nil, ErrNotStaged},
-		"not Braid's":      {"a", way1.String(), permitted, func(f *fakeNode) { f.present[0].Owner = "nvme-cli" }, ErrConflict},
+		"not Braid's":      {"a", way1.String(), permitted, func(f *fakeNode) { f.at(way1).Owner = "nvme-cli" }, ErrConflict},
 		"the kernel fails": {"a", way1.String(), permitted, func(f *fakeNode) { f.controllerReset = func() error { return refusal } }, refusal},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -45,7 +45,7 @@ func TestResetController(t *testing.T) {
 				if err := l.ResetController(ctx, tc.volume, tc.key, tc.permit); !errors.Is(err, tc.want) {
 					t.Errorf("%v, want %v", err, tc.want)
 				}
-				want := []string{"nvme0"}
+				want := []string{way1.String()}
 				if tc.want != nil && node.controllerReset == nil {
 					want = nil
 				}
@@ -67,7 +67,7 @@ func TestResetControllerSeesNow(t *testing.T) {
 		}
 		synctest.Wait()
 		node.mu.Lock()
-		node.present[1].State = nvme.StateConnecting
+		node.at(way2).State = nvme.StateConnecting
 		node.mu.Unlock()
 		var usable int
 		err := l.ResetController(ctx, "a", way1.String(), func(set *PathSet, _ *Subsystem) error {
