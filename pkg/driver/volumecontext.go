@@ -20,6 +20,7 @@ const (
 	maxWait         = 24 * time.Hour
 	maxDelay        = time.Minute
 	maxKeepAlive    = 2 * time.Minute
+	maxIOTimeout    = 10 * time.Minute
 
 	never = "never"
 )
@@ -66,6 +67,8 @@ var contextKeys = []contextKey{
 		func(c *multipath.ConnectOptions) *time.Duration { return &c.FastIOFailTimeout }),
 	durationKey("keepAliveTimeout", time.Second, maxKeepAlive, false, "keep alive timeout (KATO): how soon a dead path is noticed",
 		func(c *multipath.ConnectOptions) *time.Duration { return &c.KeepAliveTimeout }),
+	durationKey("ioTimeout", 0, maxIOTimeout, false, "how long a request may take before its path is given up, longer than the backend ever needs: a slow one would cost path after path; 0s: as the kernel has it, 30s",
+		func(c *multipath.ConnectOptions) *time.Duration { return &c.IOTimeout }),
 	numberKey("ioQueues", 0, maxIOQueues, "I/O queues of each controller; 0: one for each CPU, at most 8",
 		func(v *multipath.Volume) *int { return &v.Connect.IOQueues }),
 	digestKey("headerDigest", "CRC32C over the headers of NVMe/TCP: true or false",

@@ -24,6 +24,7 @@ func TestParseVolumeContext(t *testing.T) {
 		"reconnectDelay":              "5s",
 		"fastIOFailTimeout":           "1m",
 		"keepAliveTimeout":            "10s",
+		"ioTimeout":                   "20s",
 		"ioQueues":                    "4",
 		"headerDigest":                "true",
 		"dataDigest":                  "true",
@@ -41,7 +42,7 @@ func TestParseVolumeContext(t *testing.T) {
 		IOPolicy:     nvme.IOPolicyRoundRobin,
 		Connect: multipath.ConnectOptions{
 			ControllerLossTimeout: 10 * time.Minute, ReconnectDelay: 5 * time.Second, FastIOFailTimeout: time.Minute,
-			KeepAliveTimeout: 10 * time.Second, IOQueues: 4, HeaderDigest: true, DataDigest: true,
+			KeepAliveTimeout: 10 * time.Second, IOTimeout: 20 * time.Second, IOQueues: 4, HeaderDigest: true, DataDigest: true,
 		},
 	}
 	got, err := ParseVolumeContext(context)
@@ -111,6 +112,8 @@ func TestVolumeContextProblems(t *testing.T) {
 		{"reconnectDelay", "1500ms", `["reconnectDelay"]`},
 		{"fastIOFailTimeout", "25h", `["fastIOFailTimeout"]`},
 		{"keepAliveTimeout", "500ms", `["keepAliveTimeout"]`},
+		{"ioTimeout", "500ms", `["ioTimeout"]`},
+		{"ioTimeout", "11m", `["ioTimeout"]`},
 		{"ioQueues", "129", `["ioQueues"]`},
 		{"headerDigest", "yes", `["headerDigest"]`},
 		{"dataDigest", "", `["dataDigest"]`},

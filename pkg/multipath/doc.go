@@ -5,7 +5,8 @@
 // Data flows one way. An engine observes the node, the layer merges what it
 // saw with the ledger into an immutable Snapshot, and everybody else only
 // reads snapshots. Commands (Ensure, Release, Rescan, Reset,
-// ResetController) flow the other way, through the layer to the engine.
+// ResetController, KickConnection, Reconnect) flow the other way, through the layer
+// to the engine.
 //
 //	  Ensure  Release  Rescan  Reset             Snapshot
 //	     |       |        |      |                  ^

@@ -14,6 +14,8 @@ var (
 	ErrNotStaged = errors.New("volume is not staged")
 	// ErrBusy: somebody still has the device mounted or holds it.
 	ErrBusy = errors.New("device is in use")
+	// ErrUnfit: what is asked for does not help in the state in which the path is.
+	ErrUnfit = errors.New("does not fit the state of the path")
 	// errNoNode: the device is there and its node is not, or not yet.
 	errNoNode = errors.New("no device node")
 	// ErrUnsupported: this node cannot do it, for instance because the kernel

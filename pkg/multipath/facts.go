@@ -28,3 +28,20 @@ type PathIO struct {
 
 // Completed is how many reads and writes have come back.
 func (io *PathIO) Completed() uint64 { return io.Reads + io.Writes }
+
+// InFlight is how many requests are on their way through a controller, for
+// whatever namespace; nil if that is not known.
+func (s *Subsystem) InFlight(controller string) *int {
+	n := new(int)
+	for i := range s.Heads {
+		p := s.Heads[i].path(controller)
+		switch {
+		case p == nil:
+		case p.IO == nil:
+			return nil
+		default:
+			*n += p.IO.InFlight
+		}
+	}
+	return n
+}

@@ -1,6 +1,7 @@
 package multipath
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -53,13 +54,19 @@ type fakeNode struct {
 	// controllersReset which were.
 	controllerReset  func() error
 	controllersReset []string
+	// kicked are the controllers whose connections were ended, io is what every
+	// path does, and timeouts what they were set to.
+	kicked   []string
+	io       *PathIO
+	timeouts map[string]time.Duration
 }
 
 func newFakeNode(namespaces ...nvme.NamespaceID) *fakeNode {
 	return &fakeNode{
 		namespaces: namespaces, policy: nvme.IOPolicyNUMA,
 		answer: map[nvme.TransportID]func(context.Context) error{},
-		busy:   map[string]bool{}, counts: map[string]nvme.Counters{}, source: nvme.SourceKernelAttribute,
+		io:     &PathIO{}, timeouts: map[string]time.Duration{},
+		busy: map[string]bool{}, counts: map[string]nvme.Counters{}, source: nvme.SourceKernelAttribute,
 	}
 }
 
@@ -90,7 +97,7 @@ func (f *fakeNode) Observe(context.Context) (*Observation, error) {
 			name := fmt.Sprintf("nvme0c%sn%d", c.Name[len("nvme"):], i+1)
 			h.Paths = append(h.Paths, HeadPath{
 				Name: name, Controller: c.Name, ANAState: nvme.ANAOptimized, Epoch: c.Epoch + name,
-				Counters: f.counts[name], Source: f.source, Exact: true,
+				Counters: f.counts[name], Source: f.source, Exact: true, IO: f.io, IOTimeout: cmp.Or(f.timeouts[name], 30*time.Second),
 			})
 		}
 		s.Heads = append(s.Heads, h)
@@ -237,6 +244,29 @@ func (f *fakeNode) ResetController(c Controller) (func(context.Context) error, e
 			return context.Cause(ctx)
 		}
 	}, nil
+}
+
+func (f *fakeNode) KickConnection(c Controller) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.kicked = append(f.kicked, c.Address.String())
+	return nil
+}
+
+func (f *fakeNode) SetIOTimeout(_ Controller, p HeadPath, to time.Duration) (func(context.Context) error, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.timeouts[p.Name] = to
+	return func(context.Context) error { return nil }, nil
+}
+
+// staged stages a volume over two paths and waits for both.
+func (f *fakeNode) staged(ctx context.Context, t *testing.T, l *Layer) {
+	t.Helper()
+	if _, err := l.Ensure(ctx, testVolume("a", uuidA, way1, way2)); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Wait()
 }
 
 func (f *fakeNode) wereReset() []string {

@@ -57,6 +57,11 @@ type tuner interface {
 	// the end of it, also several times; the end of its context ends the waiting
 	// only.
 	ResetController(Controller) (wait func(context.Context) error, err error)
+	// KickConnection ends the connections of a controller, and nobody else's.
+	KickConnection(Controller) error
+	// SetIOTimeout has the kernel wait for so long for a request on a
+	// controller's path, and returns what waits for the end of that.
+	SetIOTimeout(Controller, HeadPath, time.Duration) (wait func(context.Context) error, err error)
 }
 
 // Options are the layer's surroundings.
@@ -91,9 +96,11 @@ type Layer struct {
 	mu       sync.Mutex // the state lock; guards what follows
 	volumes  map[string]*staged
 	attempts map[way]*attempt
-	// resetting are the subsystems of which the kernel is resetting a controller.
-	resetting map[nvme.NQN]bool
-	looked    chan struct{} // closed and replaced with every snapshot
+	// pulled are the subsystems of which a controller is being set right.
+	pulled map[nvme.NQN]bool
+	// timeouts is when each path, by its epoch, was given its I/O timeout last.
+	timeouts map[string]time.Time
+	looked   chan struct{} // closed and replaced with every snapshot
 
 	snapshot atomic.Pointer[Snapshot]
 	seen     atomic.Pointer[Observation]
@@ -154,7 +161,7 @@ func New(ctx context.Context, e engine, l *ledger.Ledger, o Options) (*Layer, er
 	background, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	return &Layer{
 		engine: e, ledger: l, store: s, poll: o.PollInterval, now: o.Clock, publish: o.Publish, keep: o.KeepLedger,
-		volumes: volumes, attempts: map[way]*attempt{}, resetting: map[nvme.NQN]bool{}, looked: make(chan struct{}),
+		volumes: volumes, attempts: map[way]*attempt{}, pulled: map[nvme.NQN]bool{}, timeouts: map[string]time.Time{}, looked: make(chan struct{}),
 		hint: make(chan struct{}, 1), litter: make(chan struct{}, 1), background: background, stop: stop,
 	}, nil
 }

@@ -41,6 +41,7 @@ func (l *Layer) lookLocked(ctx context.Context) error {
 	}
 	l.show(obs, snap)
 	l.connectMissing(ctx, obs)
+	l.setTimeouts(ctx, volumes, obs)
 	return nil
 }
 

@@ -31,12 +31,8 @@ func TestResetController(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			node := newFakeNode(uuidA)
-			node.add(way1, Owner)
-			node.add(way2, Owner)
 			withLayer(t, node, func(t *testing.T, ctx context.Context, l *Layer) {
-				if _, err := l.Ensure(ctx, testVolume("a", uuidA, way1, way2)); err != nil {
-					t.Fatal(err)
-				}
+				node.staged(ctx, t, l)
 				if tc.node != nil {
 					node.mu.Lock()
 					tc.node(node)

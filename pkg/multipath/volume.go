@@ -50,6 +50,11 @@ type ConnectOptions struct {
 	// each other (KATO), at least 1 s. It bounds how long a dead address
 	// stalls I/O.
 	KeepAliveTimeout time.Duration `json:"keepAliveTimeout"`
+	// IOTimeout is for how long the kernel waits for a request before it gives the
+	// path's controller up, at least 1 s; 0 leaves it at the kernel's 30 s. It
+	// must be longer than the backend ever takes, or a slow backend makes the
+	// kernel give up one path after the other.
+	IOTimeout time.Duration `json:"ioTimeout,omitempty"`
 	// IOQueues is the number of I/O queues; 0: one per CPU, at most 8.
 	IOQueues int `json:"ioQueues,omitempty"`
 	// HeaderDigest and DataDigest turn on the CRC32C of NVMe/TCP.

@@ -23,12 +23,15 @@ import (
 type job struct {
 	// Connect is the option line for /dev/nvme-fabrics; empty for the others.
 	Connect string `json:"connect,omitempty"`
-	// Delete is the controller to take down, or Reset the one to reset, and Inode
-	// what its directory must be, so that a newer controller of the same name is
-	// left alone.
-	Delete string `json:"delete,omitempty"`
-	Reset  string `json:"reset,omitempty"`
-	Inode  uint64 `json:"inode,omitempty"`
+	// Delete is the controller to take down, Reset the one to reset, or Set the one
+	// of which to set Attribute to Value; Inode is what its directory must be, so
+	// that a newer controller of the same name is left alone.
+	Delete    string `json:"delete,omitempty"`
+	Reset     string `json:"reset,omitempty"`
+	Set       string `json:"set,omitempty"`
+	Attribute string `json:"attribute,omitempty"`
+	Value     string `json:"value,omitempty"`
+	Inode     uint64 `json:"inode,omitempty"`
 
 	Fabrics  string `json:"fabrics"`
 	SysFS    string `json:"sysfs"`
@@ -75,7 +78,9 @@ func (j job) run() (string, error) {
 	case j.Delete != "":
 		return j.Delete, j.delete()
 	case j.Reset != "":
-		return j.Reset, j.write("reset", j.Reset, "reset_controller")
+		return j.Reset, j.write("reset", j.Reset, "reset_controller", "1")
+	case j.Set != "":
+		return j.Set, j.write("set", j.Set, j.Attribute, j.Value)
 	}
 	return j.connect()
 }
@@ -123,16 +128,16 @@ func (j job) sign(name string) error {
 
 // delete takes a controller down. One that is gone already is no failure.
 func (j job) delete() error {
-	if err := j.write("delete", j.Delete, "delete_controller"); err != nil && err != unix.ENODEV {
+	if err := j.write("delete", j.Delete, "delete_controller", "1"); err != nil && err != unix.ENODEV {
 		return err
 	}
 	return nil
 }
 
-// write has something done to a controller, ENODEV if it is gone. It goes
+// write sets an attribute of a controller, ENODEV if it is gone. It goes
 // through the directory it has checked: a path could by then lead to another
 // controller.
-func (j job) write(what, controller, attribute string) error {
+func (j job) write(what, controller, attribute, value string) error {
 	dir, err := unix.Open(filepath.Join(j.SysFS, controllerClass, controller), unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err == unix.ENOENT {
 		return unix.ENODEV
@@ -157,7 +162,7 @@ func (j job) write(what, controller, attribute string) error {
 	}
 	defer unix.Close(fd)
 	faultpoint.Before(what, controller)
-	_, err = unix.Write(fd, []byte("1"))
+	_, err = unix.Write(fd, []byte(value))
 	return err
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 
 	"github.com/braid-csi/braid/pkg/multipath"
@@ -21,7 +22,8 @@ import (
 //	      are in another network namespace
 //	  --> else they are the controller's
 type sockets struct {
-	to func(netip.AddrPort) ([]sockdiag.Socket, error)
+	to      func(netip.AddrPort) ([]sockdiag.Socket, error)
+	destroy func(sockdiag.Socket) error
 }
 
 // ends are the addresses by which a controller's sockets are told.
@@ -48,24 +50,9 @@ func endsOf(c *multipath.Controller) (ends, error) {
 // enter tells the connections of every live controller in an observation. A
 // failure is no failure of the observation: it is noted with the controller.
 func (s sockets) enter(obs *multipath.Observation, queues func(controller string) (int, error)) {
-	found := map[ends][]sockdiag.Socket{}
-	failed := map[netip.AddrPort]error{}
-	asked := map[netip.AddrPort]bool{}
+	asked := asked{to: s.to}
 	for c := range live(obs) {
-		e, err := endsOf(c)
-		if err != nil || asked[e.remote] {
-			continue
-		}
-		asked[e.remote] = true
-		all, err := s.to(e.remote)
-		failed[e.remote] = err
-		for _, socket := range all {
-			at := ends{socket.Local.Addr(), socket.Remote}
-			found[at] = append(found[at], socket)
-		}
-	}
-	for c := range live(obs) {
-		mine, err := s.of(c, obs, found, failed, queues)
+		mine, err := asked.owned(c, obs, queues)
 		if err != nil {
 			c.NoConnections = err.Error()
 			continue
@@ -79,15 +66,39 @@ func (s sockets) enter(obs *multipath.Observation, queues func(controller string
 	}
 }
 
-// of returns a controller's sockets among those that were found, or why it is
-// not known which they are.
-func (s sockets) of(c *multipath.Controller, obs *multipath.Observation, found map[ends][]sockdiag.Socket, failed map[netip.AddrPort]error,
-	queues func(string) (int, error)) ([]sockdiag.Socket, error) {
+// owned returns a controller's sockets as they are now, or why it is not known
+// which they are.
+func (s sockets) owned(c *multipath.Controller, obs *multipath.Observation, queues func(string) (int, error)) ([]sockdiag.Socket, error) {
+	return (&asked{to: s.to}).owned(c, obs, queues)
+}
+
+// asked remembers the sockets to each address, so that the kernel goes through
+// all of the node's only once.
+type asked struct {
+	to      func(netip.AddrPort) ([]sockdiag.Socket, error)
+	answers map[netip.AddrPort]answer
+}
+
+type answer struct {
+	sockets []sockdiag.Socket
+	err     error
+}
+
+func (a *asked) ask(remote netip.AddrPort) answer {
+	got, ok := a.answers[remote]
+	if !ok {
+		got.sockets, got.err = a.to(remote)
+		if a.answers == nil {
+			a.answers = map[netip.AddrPort]answer{}
+		}
+		a.answers[remote] = got
+	}
+	return got
+}
+
+func (a *asked) owned(c *multipath.Controller, obs *multipath.Observation, queues func(string) (int, error)) ([]sockdiag.Socket, error) {
 	e, err := endsOf(c)
 	if err != nil {
-		return nil, err
-	}
-	if err := failed[e.remote]; err != nil {
 		return nil, err
 	}
 	for other := range live(obs) {
@@ -99,10 +110,15 @@ func (s sockets) of(c *multipath.Controller, obs *multipath.Observation, found m
 	if err != nil {
 		return nil, err
 	}
-	if have := len(found[e]); have != want {
-		return nil, fmt.Errorf("%d connections from %s to %s, and %d queues", have, e.local, e.remote, want)
+	all := a.ask(e.remote)
+	if all.err != nil {
+		return nil, all.err
 	}
-	return found[e], nil
+	mine := slices.DeleteFunc(slices.Clone(all.sockets), func(s sockdiag.Socket) bool { return s.Local.Addr() != e.local })
+	if len(mine) != want {
+		return nil, fmt.Errorf("%d connections from %s to %s, and %d queues", len(mine), e.local, e.remote, want)
+	}
+	return mine, nil
 }
 
 // live yields the live controllers: the others have no connections, or are

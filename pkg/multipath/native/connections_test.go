@@ -42,7 +42,7 @@ func TestConnections(t *testing.T) {
 		"its address is a name": {[]multipath.Controller{tcp("nvme0", "storage", near)}, nil, nil, "address"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := sockets{func(to netip.AddrPort) (all []sockdiag.Socket, err error) {
+			s := sockets{to: func(to netip.AddrPort) (all []sockdiag.Socket, err error) {
 				for _, from := range tc.from {
 					all = append(all, sockdiag.Socket{Local: netip.AddrPortFrom(netip.MustParseAddr(from), 1), Remote: to, Backoff: 3})
 				}

@@ -3,14 +3,16 @@
 // them and reads and zeroes the kernel's counters.
 //
 // It is the only package that touches /dev/nvme-fabrics and the NVMe parts of
-// sysfs. What it knows of them was read in Linux 6.1, 6.12 and 7.2.
+// sysfs, and the kernel's sockets of controllers. What it knows of them was read in Linux 6.1, 6.12 and 7.2.
 //
 //	             +--------------------------- Engine --------------------------+
 //	uevents ---> | Hints: look again                                           |
 //	sysfs -----> | Observe: one scan, no locks, never waits for a device       |
 //	sysfs <----- | SetIOPolicy, Tune, Rescan, ResetCounters: short writes      |
 //	target <---- | Connect: dial -> child process writes /dev/nvme-fabrics     |
-//	sysfs <----- | Disconnect: child process writes delete_controller          |
+//	sysfs <----- | Disconnect, ResetController, SetIOTimeout: child processes   |
+//	             |   write what the kernel may wait for                        |
+//	sockets <--- | KickConnection: sock_diag ends a controller's connections   |
 //	             +-------------------------------------------------------------+
 //
 // # Design note, 2026-11-22: children for writes that block

@@ -44,9 +44,11 @@ type Options struct {
 	// Resets does the same for the resets of controllers, where the kernel does
 	// not count them.
 	Resets func() (KernelCounter, error)
-	// Sockets returns this host's TCP connections to an address (sockdiag.To).
-	Sockets func(netip.AddrPort) ([]sockdiag.Socket, error)
-	Clock   func() time.Time
+	// Sockets returns this host's TCP connections to an address, and EndSocket
+	// ends one (package sockdiag).
+	Sockets   func(netip.AddrPort) ([]sockdiag.Socket, error)
+	EndSocket func(sockdiag.Socket) error
+	Clock     func() time.Time
 }
 
 // Engine drives the kernel's native NVMe multipathing. It is safe for
@@ -70,7 +72,7 @@ type Engine struct {
 	sockets   sockets
 	stalls    stalls
 
-	deletions, controllerResets writes
+	deletions, controllerResets, timeouts writes
 
 	hostMu sync.Mutex // guards host, which the first Connect decides
 	host   Host
@@ -95,6 +97,9 @@ func New(o Options) (*Engine, error) {
 	if o.Sockets == nil {
 		o.Sockets = sockdiag.To
 	}
+	if o.EndSocket == nil {
+		o.EndSocket = sockdiag.Destroy
+	}
 	bootID, err := readBootID(o.Proc)
 	if err != nil {
 		return nil, err
@@ -108,7 +113,7 @@ func New(o Options) (*Engine, error) {
 			attach: o.Failovers, began: make(chan runningCount, 1),
 			requests: requestCounts{{counter: nvme.Retries, attach: o.Retries}, {counter: nvme.Errors, attach: o.Errors}},
 		},
-		sockets: sockets{o.Sockets},
+		sockets: sockets{o.Sockets, o.EndSocket},
 	}, nil
 }
 

@@ -14,7 +14,7 @@ import (
 // value is ready.
 type writes struct {
 	mu      sync.Mutex
-	running map[string]*write // by the controller's epoch
+	running map[string]*write // by what is done, and the controller's epoch
 }
 
 // write is one of them; result is set once done is closed.
@@ -29,7 +29,8 @@ type write struct {
 func (w *writes) begin(c multipath.Controller, what string, start func(inode uint64) (<-chan result, error)) (*write, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if r := w.running[c.Epoch]; r != nil {
+	key := what + " " + c.Epoch
+	if r := w.running[key]; r != nil {
 		return r, nil
 	}
 	inode, err := inodeOf(c.Epoch)
@@ -44,11 +45,11 @@ func (w *writes) begin(c multipath.Controller, what string, start func(inode uin
 	if w.running == nil {
 		w.running = map[string]*write{}
 	}
-	w.running[c.Epoch] = r
+	w.running[key] = r
 	go func() {
 		r.result = <-answer
 		w.mu.Lock()
-		delete(w.running, c.Epoch)
+		delete(w.running, key)
 		w.mu.Unlock()
 		close(r.done)
 	}()

@@ -36,25 +36,6 @@ func repeats(all []multipath.Connection) bool {
 	return false
 }
 
-// inFlight is how many requests are on their way through a controller, for
-// whatever namespace; nil if that is not known.
-func inFlight(s *multipath.Subsystem, controller string) *int {
-	n := new(int)
-	for i := range s.Heads {
-		for j := range s.Heads[i].Paths {
-			p := &s.Heads[i].Paths[j]
-			switch {
-			case p.Controller != controller:
-			case p.IO == nil:
-				return nil
-			default:
-				*n += p.IO.InFlight
-			}
-		}
-	}
-	return n
-}
-
 // completed is what every path has completed.
 func completed(s *multipath.Subsystem) map[string]uint64 {
 	n := map[string]uint64{}

@@ -85,7 +85,7 @@ func (k *subsystem) see(at time.Time, s *multipath.Subsystem) {
 		c := &s.Controllers[i]
 		now := &controller{live: c.State == nvme.StateLive}
 		now.Connections = connections(c.Connections)
-		now.InFlight = inFlight(s, c.Name)
+		now.InFlight = s.InFlight(c.Name)
 		if was := before[c.Epoch]; repeats(c.Connections) {
 			if was != nil && was.completed != nil {
 				now.completed = was.completed

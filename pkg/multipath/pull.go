@@ -14,26 +14,33 @@ import (
 // be quick.
 type Permit func(*PathSet, *Subsystem) error
 
-// ResetController has the kernel set the controller of a volume's path up anew,
-// and waits for the end of it, which may take a minute; if ctx ends first the
-// kernel goes on with it. key is the path's in the ledger.
+// lever begins to do something to a controller of a subsystem, and returns what
+// waits for the end of it, also several times.
+type lever func(*Subsystem, Controller) (wait func(context.Context) error, err error)
+
+// pull does something to the controller of a volume's path and waits for the end
+// of it; if ctx ends first the kernel goes on with it. key is the path's in the
+// ledger.
 //
-// It is done to controllers that Braid connected only, and not while another one
-// of the subsystem is being reset: ErrBusy. No lock is held while the kernel is
-// at it.
+// It is done to controllers that Braid connected only, and not while anything is
+// done to another one of the subsystem: ErrBusy. No lock is held while the kernel
+// is at it.
 //
 //	lock -> look -> permitted? --no--> its error
 //	                    |
 //	                   yes -> the kernel begins -> unlock -> wait
-func (l *Layer) ResetController(ctx context.Context, volumeID, key string, permit Permit) error {
-	wait, err := l.beginReset(ctx, volumeID, key, permit)
-	if err != nil {
-		return fmt.Errorf("reset the controller of %s: %w", key, err)
+func (l *Layer) pull(ctx context.Context, what, volumeID, key string, permit Permit, do lever) error {
+	wait, err := l.beginPull(ctx, what, volumeID, key, permit, do)
+	if err == nil {
+		err = wait(ctx)
 	}
-	return wait(ctx)
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", what, key, err)
+	}
+	return nil
 }
 
-func (l *Layer) beginReset(ctx context.Context, volumeID, key string, permit Permit) (wait func(context.Context) error, err error) {
+func (l *Layer) beginPull(ctx context.Context, what, volumeID, key string, permit Permit, do lever) (wait func(context.Context) error, err error) {
 	l.mu.Lock()
 	v := l.volumes[volumeID]
 	l.mu.Unlock()
@@ -60,18 +67,18 @@ func (l *Layer) beginReset(ctx context.Context, volumeID, key string, permit Per
 	if err := permit(set, s); err != nil {
 		return nil, err
 	}
-	if !l.markReset(v.SubsystemNQN) {
-		return nil, fmt.Errorf("%w: another controller of the subsystem is being reset", ErrBusy)
+	if !l.markPulled(v.SubsystemNQN) {
+		return nil, fmt.Errorf("%w: something is being done to another controller of the subsystem", ErrBusy)
 	}
-	wait, err = l.engine.ResetController(*c)
+	wait, err = do(s, *c)
 	if err != nil {
-		l.unmarkReset(v.SubsystemNQN)
+		l.unmarkPulled(v.SubsystemNQN)
 		return nil, err
 	}
-	klog.FromContext(ctx).Info("Controller is being reset", "subsystemNQN", v.SubsystemNQN, "controller", c.Name, "address", key)
+	klog.FromContext(ctx).Info("Remediation of a path has begun", "step", what, "subsystemNQN", v.SubsystemNQN, "controller", c.Name, "address", key)
 	go func() {
 		_ = wait(context.Background()) // whoever asked has the answer, if still there
-		l.unmarkReset(v.SubsystemNQN)
+		l.unmarkPulled(v.SubsystemNQN)
 		l.lookSoon()
 	}()
 	return wait, nil
@@ -90,20 +97,20 @@ func controllerOf(set *PathSet, s *Subsystem, key string) *Controller {
 	return nil
 }
 
-// markReset notes that a controller of a subsystem is being reset, unless one is
-// already.
-func (l *Layer) markReset(nqn nvme.NQN) bool {
+// markPulled notes that something is being done to a controller of a subsystem,
+// unless something is already.
+func (l *Layer) markPulled(nqn nvme.NQN) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.resetting[nqn] {
+	if l.pulled[nqn] {
 		return false
 	}
-	l.resetting[nqn] = true
+	l.pulled[nqn] = true
 	return true
 }
 
-func (l *Layer) unmarkReset(nqn nvme.NQN) {
+func (l *Layer) unmarkPulled(nqn nvme.NQN) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.resetting, nqn)
+	delete(l.pulled, nqn)
 }
