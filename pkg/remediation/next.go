@@ -85,6 +85,9 @@ func (p Policy) wait(s *Situation, path *multipath.Path, fault fault, attempts [
 	if n := len(attempts); n > 0 {
 		ended := attempts[n-1].Ended
 		if fault == restless && !happened.After(ended.Add(aftermath)) {
+			if Verify(p, *s, path.Key, ended).Reason == Over {
+				return no(path.Key, AlreadyFine, "the last step has helped %s", path.Key)
+			}
 			return no(path.Key, Stabilizing, "%s has been quiet since the last step", path.Key)
 		}
 		if n >= p.Attempts {

@@ -46,7 +46,7 @@ func TestNext(t *testing.T) {
 			answer{Path: first, Reason: NoStepFits}},
 		"flapping, and not Braid's":                {changes{flapping, foreign}, nil, answer{Path: first, Reason: NotOurs}},
 		"flapping, and not asked for":              {changes{flapping, func(s *Situation) { s.Set.Paths[0].Expected = false }}, nil, answer{Reason: Stabilizing, At: noon.Add(4 * time.Minute)}},
-		"flapping, the other is lost":              {changes{flapping, anaState(1, nvme.ANAInaccessible)}, nil, answer{Path: first, Reason: LastUsablePath}},
+		"flapping, the other is lost":              {changes{flapping, inaccessible(1)}, nil, answer{Path: first, Reason: LastUsablePath}},
 		"flapping, the other is silent":            {changes{flapping, evidence("nvme1", func(e *multipath.Evidence) { e.Connections = multipath.Silent })}, nil, answer{Path: first, Reason: LastUsablePath}},
 		"flapping, a neighbour has only this path": {changes{flapping, neighbourAlone}, nil, answer{Path: first, Reason: LastUsablePath}},
 		"flapping, a neighbour has only the other": {changes{flapping, func(s *Situation) {
@@ -59,7 +59,7 @@ func TestNext(t *testing.T) {
 		"no namespace, all tried":        {changes{withoutNamespace, tried(first, Rescan, 9*time.Minute), tried(first, ResetController, 3*time.Minute)}, nil, answer{Step: Rescan, Path: first}},
 		"no namespace, scan is first":    {changes{withoutNamespace}, func(p *Policy) { p.Steps = []Step{ResetController, Rescan} }, answer{Step: ResetController, Path: first}},
 		"no namespace, another's is":     {changes{withoutNamespace, neighbourAlone}, nil, answer{Path: first, Reason: LastUsablePath}},
-		"inaccessible as the target has": {changes{anaState(0, nvme.ANAInaccessible)}, nil, answer{Path: first, Reason: NoStepFits}},
+		"inaccessible as the target has": {changes{inaccessible(0)}, nil, answer{Path: first, Reason: NoStepFits}},
 		"no controller":                  {changes{inState(nvme.StateAbsent), func(s *Situation) { s.Set.Paths[0].Controller = "" }}, nil, answer{Path: first, Reason: NoStepFits}},
 		"being reset":                    {changes{inState(nvme.StateResetting)}, nil, answer{Path: first, Reason: NoStepFits}},
 
@@ -99,7 +99,7 @@ func TestNext(t *testing.T) {
 		"over, counters are left alone":   {changes{flappedAt(20 * time.Minute)}, func(p *Policy) { p.Steps = []Step{Rescan} }, answer{Reason: AlreadyFine}},
 		"over, usable for a short time":   {changes{flappedAt(20 * time.Minute), func(s *Situation) { s.UsableSince[key(0)] = ago(time.Minute) }}, nil, answer{Reason: Stabilizing, At: noon.Add(4 * time.Minute)}},
 		"over, nobody knows for how long": {changes{flappedAt(20 * time.Minute), func(s *Situation) { delete(s.UsableSince, key(1)) }}, nil, answer{Reason: Stabilizing, At: noon.Add(5 * time.Minute)}},
-		"over, another path is down":      {changes{flappedAt(20 * time.Minute), anaState(1, nvme.ANAInaccessible)}, nil, answer{Path: key(1), Reason: NoStepFits}},
+		"over, another path is down":      {changes{flappedAt(20 * time.Minute), inaccessible(1)}, nil, answer{Path: key(1), Reason: NoStepFits}},
 		"over, another path is worked on": {changes{flappedAt(20 * time.Minute), func(s *Situation) { s.Suspended.Addresses = append(s.Suspended.Addresses, address(1)) }}, nil, answer{Path: key(1), Reason: Suspended}},
 		"over, something on a foreign path": {changes{flappedAt(20 * time.Minute), func(s *Situation) {
 			s.Set.Paths = append(s.Set.Paths, multipath.Path{Key: "x", Record: record(time.Minute)})

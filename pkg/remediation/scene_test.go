@@ -93,11 +93,11 @@ func withoutNamespace(s *Situation) {
 	s.Subsystem.Heads[0].Paths = s.Subsystem.Heads[0].Paths[1:]
 }
 
-func anaState(path int, state nvme.ANAState) func(*Situation) {
+func inaccessible(path int) func(*Situation) {
 	return func(s *Situation) {
-		s.Set.Paths[path].ANAState = state
+		s.Set.Paths[path].ANAState = nvme.ANAInaccessible
 		for h := range s.Subsystem.Heads {
-			s.Subsystem.Heads[h].Paths[path].ANAState = state
+			s.Subsystem.Heads[h].Paths[path].ANAState = nvme.ANAInaccessible
 		}
 	}
 }
