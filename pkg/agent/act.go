@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -41,8 +40,10 @@ func (w *work) act(ctx context.Context, set *multipath.PathSet, i int, a v1alpha
 		return fmt.Sprintf("%s has %d bytes", line(d.Name, maxName), d.SizeBytes), nil
 	case v1alpha1.ActionResetController:
 		return "the kernel has set it up anew", w.pull(ctx, set, i, w.layer.ResetController)
-	case v1alpha1.ActionKickConnection, v1alpha1.ActionReconnect:
-		return "", refusal{remediation.Decision{Reason: notAvailable, Message: "this version of braid-node cannot do that"}}
+	case v1alpha1.ActionKickConnection:
+		return "its connections were ended, and the kernel connects it anew", w.pull(ctx, set, i, w.layer.KickConnection)
+	case v1alpha1.ActionReconnect:
+		return "it was taken down, and is connected anew", w.pull(ctx, set, i, w.layer.Reconnect)
 	case v1alpha1.ActionResetCounters:
 		return w.resetCounters(ctx, set)
 	}
@@ -68,8 +69,8 @@ func (w *work) pull(ctx context.Context, set *multipath.PathSet, i int, l lever)
 	return l(ctx, set.VolumeID, w.r.Spec.Path, permit)
 }
 
-// surroundings are the records of this node as the API server has them now, and
-// what holds for a path set.
+// surroundings are the records of this node as the API server has them now, this
+// one as it is, and what holds for a path set.
 func (w *work) surroundings(ctx context.Context, set *multipath.PathSet) ([]v1alpha1.NVMePathRemediation, rules, error) {
 	var records v1alpha1.NVMePathRemediationList
 	err := request(ctx, func(ctx context.Context) error {
@@ -77,6 +78,11 @@ func (w *work) surroundings(ctx context.Context, set *multipath.PathSet) ([]v1al
 	})
 	if err != nil {
 		return nil, rules{}, fmt.Errorf("%w: %w", errJournal, err)
+	}
+	for i := range records.Items {
+		if records.Items[i].UID == w.r.UID {
+			records.Items[i].Status = w.status
+		}
 	}
 	r, _ := w.policies.forSet(set)
 	return records.Items, r, nil
@@ -109,7 +115,7 @@ func (w *work) wanted(ctx context.Context, set *multipath.PathSet, step remediat
 		return err
 	}
 	s := w.situation(ctx, set, w.layer.Subsystem(set.SubsystemNQN), r, records, w.r.UID)
-	d := remediation.Next(available(r.remediation), s)
+	d := remediation.Next(r.remediation, s)
 	switch {
 	case d.Step == step && (d.Path == w.r.Spec.Path || step == remediation.ResetCounters):
 		return nil
@@ -117,15 +123,6 @@ func (w *work) wanted(ctx context.Context, set *multipath.PathSet, step remediat
 		d.Reason, d.Message = remediation.NoStepFits, fmt.Sprintf("the policy would now take step %s %s", d.Step, d.Path)
 	}
 	return refusal{d}
-}
-
-// available is a policy without the steps that this version of braid-node cannot
-// take.
-func available(p remediation.Policy) remediation.Policy {
-	p.Steps = slices.DeleteFunc(slices.Clone(p.Steps), func(s remediation.Step) bool {
-		return s == remediation.KickConnection || s == remediation.Reconnect
-	})
-	return p
 }
 
 // begin writes down that the i-th step is begun. If that fails it is not.

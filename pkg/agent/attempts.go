@@ -12,19 +12,19 @@ import (
 )
 
 // attempts are the steps on record that were begun in a subsystem, oldest first,
-// without those of one record. volumes are the path sets of this node, of which
+// without what the asking record is at. volumes are the path sets of this node, of which
 // those of other subsystems have no volume; one that has left the node may have
 // been of any.
-func attempts(volumes map[string]string, records []v1alpha1.NVMePathRemediation, but types.UID) []remediation.Attempt {
+func attempts(volumes map[string]string, records []v1alpha1.NVMePathRemediation, asking types.UID) []remediation.Attempt {
 	var all []remediation.Attempt
 	for i := range records {
 		r := &records[i]
 		volume, staged := volumes[r.Spec.PathSet]
-		if r.UID == but || staged && volume == "" {
+		if staged && volume == "" {
 			continue
 		}
 		for _, step := range r.Status.Steps {
-			if a, begun := attempt(r, step, volume); begun {
+			if a, begun := attempt(r, step, volume); begun && (r.UID != asking || !a.Ended.IsZero()) {
 				all = append(all, a)
 			}
 		}

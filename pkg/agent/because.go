@@ -24,14 +24,11 @@ const (
 	reasonNotRemediated = "NotRemediated"
 )
 
-// notAvailable: this node does not have the lever.
-const notAvailable remediation.Reason = "NotAvailable"
-
 // worthTelling are the reasons for doing nothing that somebody should know who
 // wonders why nothing is done.
 var worthTelling = []remediation.Reason{
 	remediation.LastUsablePath, remediation.NotOurs, remediation.SameRequests, remediation.AttemptsExhausted,
-	remediation.Suspended, remediation.NoStepFits, notAvailable,
+	remediation.Suspended, remediation.NoStepFits,
 }
 
 // say tells why nothing is done about a path set, when that is news.

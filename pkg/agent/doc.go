@@ -2,19 +2,19 @@
 // the node's path sets and carries out the remediations that are asked of it.
 //
 //	                   multipath.Layer
-//	      snapshots  |                  ^ rescan, reset
-//	  health.Monitor |                  |
-//	       findings  v                  |
-//	+---------------------------+  +----+---------------------+
-//	| inbox      waits for no-  |  | executor                 |
-//	|            body           |  | one remediation after    |
-//	| reporter   what the API   |  | the other, each once     |
-//	|  report.go shall say      |  +----^----------------+----+
-//	|  pace.go   when           |       |                |
-//	| write.go   who says it    |       | watch          | status
-//	+----+-----------------^----+       |                |
-//	     | apply, delete,  | watch:     |                v
-//	     v events          | lost   NVMePathRemediation (this node's)
+//	      snapshots  |                  ^ rescan, reset, levers   | evidence
+//	  health.Monitor |                  |                         v
+//	       findings  v                  |             +-----------------------+
+//	+---------------------------+  +----+---------+   | steward               |
+//	| inbox      waits for no-  |  | executor     |   |  policies, records -> |
+//	|            body           |  | one remedia- |   |  remediation.Next     |
+//	| reporter   what the API   |  | tion after   |   +---^---------------+---+
+//	|  report.go shall say      |  | the other    |       | watch         |
+//	|  pace.go   when           |  +----^----+----+   NVMePathPolicy      |
+//	| write.go   who says it    |       |    |                            | create
+//	+----+-----------------^----+ watch |    | status                     |
+//	     | apply, delete,  | watch:     |    v                            |
+//	     v events          | lost   NVMePathRemediation (this node's) <----+
 //	 NVMePathSet (this node's), Event
 //
 // Whatever the layer and the driver do, they do without the API server. There
@@ -74,9 +74,22 @@
 // until then CSI's answers lack it, rather than be none for as long as no API
 // server is there.
 //
+// # Design note, 2026-11-23: what a node does by itself
+//
+// It asks for it as people do: the steward makes a remediation, and the executor
+// carries it out. So there is one way in which things are done, one place where
+// they are refused, and the record is the only memory: back-off and the limit of
+// attempts are read from the records, also by a braid-node that has just started.
+// The steward decides by what it has heard, and once more by what the API server
+// says before it asks. While that is away nothing is asked for. A remediation with
+// a step against a path is complete only once the path has proved itself; until
+// then it stays open, and other paths are looked after meanwhile.
+//
 // # Design note, 2026-11-22: no cluster-wide anything
 //
-// Both watches are restricted to spec.nodeName.
+// Watches are restricted to spec.nodeName, but for that of policies, which are few
+// and nobody's. A PersistentVolume is asked for by name, and only where a policy
+// goes by its class or labels.
 // The Node is asked for once, by name. The kinds are known beforehand, so that
 // neither discovery nor a cache that does not sync can keep the agent, or
 // braid-node, from starting. A client of controller-runtime's writes; its cache

@@ -52,13 +52,13 @@ func (o *overview) watch(snap *multipath.Snapshot) {
 	o.usable = usable
 }
 
-// situation is what is to be known about a path set, without the record of which
-// it is asked.
-func (o *overview) situation(ctx context.Context, set *multipath.PathSet, sub *multipath.Subsystem, r rules, records []v1alpha1.NVMePathRemediation, but types.UID) remediation.Situation {
+// situation is what is to be known about a path set. asking is the record that
+// wants to know, "" for none.
+func (o *overview) situation(ctx context.Context, set *multipath.PathSet, sub *multipath.Subsystem, r rules, records []v1alpha1.NVMePathRemediation, asking types.UID) remediation.Situation {
 	s := remediation.Situation{
 		Now: o.now(), Set: set, Subsystem: sub, Suspended: r.suspended,
 		Evidence: o.layer.Evidence(ctx, sub), UsableSince: map[string]time.Time{},
-		Attempts: attempts(o.namesakes(set), records, but),
+		Attempts: attempts(o.namesakes(set), records, asking),
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -134,6 +134,7 @@ func (r *rules) suspend(policy string, s *v1alpha1.Suspension) {
 		address, err := nvme.ParseAddress(strings.TrimPrefix(text, string(nvme.TransportTCP)+"://"))
 		if err != nil {
 			r.suspended.All = true
+			continue
 		}
 		r.suspended.Addresses = append(r.suspended.Addresses, address)
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/klog/v2"
@@ -37,6 +38,8 @@ type remedies interface {
 	Evidence(context.Context, *multipath.Subsystem) map[string]multipath.Evidence
 	Rescan(ctx context.Context, volumeID, devNum string) (multipath.Device, error)
 	ResetController(ctx context.Context, volumeID, key string, permit multipath.Permit) error
+	KickConnection(ctx context.Context, volumeID, key string, permit multipath.Permit) error
+	Reconnect(ctx context.Context, volumeID, key string, permit multipath.Permit) error
 	Reset(ctx context.Context, volumeID string, req ledger.ResetRequest) (ledger.Reset, error)
 	ResetOf(request string) (ledger.Reset, bool)
 }
@@ -75,11 +78,11 @@ func (x *executor) Reconcile(ctx context.Context, req reconcile.Request) (reconc
 	// Not from a cache: it might not have what was written last.
 	err := request(ctx, func(ctx context.Context) error { return x.api.Get(ctx, req.NamespacedName, &r) })
 	switch {
-	case client.IgnoreNotFound(err) != nil:
-		return reconcile.Result{}, err
-	case err != nil, r.Spec.NodeName != x.node, over(&r), r.DeletionTimestamp != nil:
+	case apierrors.IsNotFound(err), err == nil && (r.Spec.NodeName != x.node || over(&r) || r.DeletionTimestamp != nil):
 		delete(x.works, req.Name)
 		return reconcile.Result{}, nil
+	case err != nil:
+		return reconcile.Result{}, err
 	case x.layer.Snapshot() == nil: // nothing is known of the node yet
 		return reconcile.Result{RequeueAfter: snapshotWait}, nil
 	}

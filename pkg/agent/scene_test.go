@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -31,6 +32,12 @@ import (
 	"github.com/braid-csi/braid/pkg/health"
 	"github.com/braid-csi/braid/pkg/multipath"
 )
+
+// testUser is by which name the API server knows the agent.
+const testUser = "system:serviceaccount:braid-system:braid-node"
+
+// errLate is what a request gets of which the answer does not arrive.
+var errLate = errors.New("connection reset")
 
 // errAway is what a request gets while the API server is away.
 var errAway = errors.New("connection refused")
@@ -79,6 +86,13 @@ func (f *fakeAPI) watching() interceptor.Funcs {
 		},
 		Create: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {
 			what := o.GetName()
+			if self, ok := o.(*authenticationv1.SelfSubjectReview); ok {
+				self.Status.UserInfo.Username = testUser
+				return f.request("create", "SelfSubjectReview", func() error { return nil })
+			}
+			if o.GetUID() == "" {
+				o.SetUID(types.UID("uid-of-" + what)) // as a real one does
+			}
 			if e, ok := o.(*corev1.Event); ok {
 				what = fmt.Sprintf("%s on %s", e.Reason, e.InvolvedObject.Kind)
 			}
@@ -126,6 +140,9 @@ func (f *fakeAPI) request(verb, name string, do func() error) error {
 	f.mu.Unlock()
 	if fail != nil {
 		if err := fail(verb, name); err != nil {
+			if errors.Is(err, errLate) {
+				_ = do()
+			}
 			return err
 		}
 	}

@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -129,13 +128,9 @@ func (w *steward) next(ctx context.Context, set *multipath.PathSet, r rules, rec
 	}
 	s := w.situation(ctx, set, w.layer.Subsystem(set.SubsystemNQN), r, records, "")
 	d := remediation.Next(r.remediation, s)
-	if possible := available(r.remediation); d.Step != "" && !slices.Contains(possible.Steps, d.Step) {
-		w.say(ctx, set, r, remediation.Decision{Path: d.Path, Reason: notAvailable, Message: "this version of braid-node cannot do " + string(d.Step)})
-		d = remediation.Next(possible, s)
-	}
 	for i := range records {
 		one := &records[i]
-		if !over(one) && d.Step != "" && (one.Spec.PathSet == name && d.Step == remediation.ResetCounters || one.Spec.Path == d.Path && d.Path != "") {
+		if !over(one) && (one.Spec.PathSet == name && d.Step == remediation.ResetCounters || one.Spec.Path == d.Path && d.Path != "") {
 			return remediation.Decision{Path: d.Path, Reason: remediation.InProgress, Message: one.Name + " is not over yet"}
 		}
 	}

@@ -208,6 +208,8 @@ func (w *work) end(step *v1alpha1.RemediationStep, why error) error {
 		step.Outcome, step.Reason = v1alpha1.StepRefused, string(refused.Reason)
 	case errors.Is(why, multipath.ErrBusy):
 		step.Outcome, step.Reason = v1alpha1.StepRefused, string(remediation.InProgress)
+	case errors.Is(why, multipath.ErrUnfit):
+		step.Outcome, step.Reason = v1alpha1.StepRefused, string(remediation.NoStepFits)
 	case errors.Is(why, errInterrupted):
 		step.Reason = "Interrupted"
 	}

@@ -34,10 +34,9 @@ type fakeLayer struct {
 
 	subsystem *multipath.Subsystem
 	evidence  map[string]multipath.Evidence
-	// then is what a reset of a controller leads to, and controllerFails what
-	// comes of it.
-	then            func()
-	controllerFails error
+	// then is what a lever leads to, and leverFails what comes of it.
+	then       func()
+	leverFails error
 }
 
 func (f *fakeLayer) Snapshot() *multipath.Snapshot { return f.snap }
@@ -49,14 +48,26 @@ func (f *fakeLayer) Evidence(context.Context, *multipath.Subsystem) map[string]m
 }
 
 func (f *fakeLayer) ResetController(_ context.Context, volumeID, key string, permit multipath.Permit) error {
+	return f.pull("reset controller of", volumeID, key, permit)
+}
+
+func (f *fakeLayer) KickConnection(_ context.Context, volumeID, key string, permit multipath.Permit) error {
+	return f.pull("kick", volumeID, key, permit)
+}
+
+func (f *fakeLayer) Reconnect(_ context.Context, volumeID, key string, permit multipath.Permit) error {
+	return f.pull("reconnect", volumeID, key, permit)
+}
+
+func (f *fakeLayer) pull(lever, volumeID, key string, permit multipath.Permit) error {
 	if err := permit(f.snap.PathSet(volumeID), f.subsystem); err != nil {
 		return err
 	}
-	f.did = append(f.did, "reset controller of "+key)
+	f.did = append(f.did, lever+" "+key)
 	if f.then != nil {
 		f.then()
 	}
-	return f.controllerFails
+	return f.leverFails
 }
 
 func (f *fakeLayer) Rescan(_ context.Context, volumeID, devNum string) (multipath.Device, error) {
@@ -134,6 +145,7 @@ type workshop struct {
 	node     *fakeLayer
 	clock    time.Time
 	told     []happening
+	due      map[string]time.Time // when a remediation is looked at next
 }
 
 func newWorkshop(t *testing.T, r *v1alpha1.NVMePathRemediation) *workshop {
@@ -148,6 +160,7 @@ func newWorkshop(t *testing.T, r *v1alpha1.NVMePathRemediation) *workshop {
 func (w *workshop) restart() {
 	w.overview = newOverview(testNode, w.node, w.policies, func() time.Time { return w.clock })
 	w.executor = newExecutor(w.overview, w.api, func(_ string, h happening) { w.told = append(w.told, h) })
+	w.due = map[string]time.Time{}
 	w.steward = newSteward(w.overview, w.api, w.api.store, func(_ string, h happening) { w.told = append(w.told, h) })
 }
 

@@ -44,7 +44,8 @@ const (
 	ReasonDone = "Done"
 	// ReasonFailed: an action failed; its step says why.
 	ReasonFailed = "ActionFailed"
-	// ReasonRefused: an action was refused; its step says why.
+	// ReasonRefused: an action was refused, and there is no word for why. Where
+	// its step has a reason, that is the condition's too.
 	ReasonRefused = "ActionRefused"
 	// ReasonNotStaged: the path set is not on the node (any more).
 	ReasonNotStaged = "PathSetNotFound"
