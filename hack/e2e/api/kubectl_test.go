@@ -85,16 +85,19 @@ func TestColumns(t *testing.T) {
 	created(t, newRemediation("port-2", "worker-1", "admin"))
 	kubectlGolden(t, "get-remediations.txt", "get", "nvmepathremediations")
 
-	refused := newRemediation("port-3", "worker-1", "admin")
-	refused.Spec.Path, refused.Spec.PolicyName = "tcp://192.0.2.2:4420", "gold"
+	refused := wantedByPolicy("port-3", "worker-1")
+	refused.Spec.Path = "tcp://192.0.2.2:4420"
 	refused.Spec.Actions = []v1alpha1.RemediationAction{v1alpha1.ActionResetController}
 	refused.Status = v1alpha1.NVMePathRemediationStatus{
 		Conditions: []metav1.Condition{{
-			Type: v1alpha1.ConditionSucceeded, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonRefused, LastTransitionTime: noon,
+			Type: v1alpha1.ConditionSucceeded, Status: metav1.ConditionFalse, Reason: "LastUsablePath", LastTransitionTime: noon,
 		}},
 		Steps: []v1alpha1.RemediationStep{{Action: v1alpha1.ActionResetController, Outcome: v1alpha1.StepRefused, Reason: "LastUsablePath", Time: &noon}},
 	}
-	stored(t, refused)
+	status := refused.Status
+	asked(t, addNodes(t, "worker-1")[0], refused)
+	refused.Status = status
+	must(t, server.admin.Status().Update(t.Context(), refused))
 	kubectlGolden(t, "get-remediations-wide.txt", "get", "nvmepathremediations", "--output=wide")
 
 	gold := newPolicy("gold")

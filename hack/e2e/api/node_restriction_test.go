@@ -36,6 +36,8 @@ type act struct {
 	// own is whether an agent may do so about its own node, by its role and by
 	// the policy.
 	own bool
+	// byRole: it may not, but by its role it might.
+	byRole bool
 	// says is what the policy says that it is, in a refusal.
 	says string
 	do   func(ctx context.Context, c client.Client, node string) error
@@ -45,42 +47,67 @@ type act struct {
 func setOf(node string) string         { return "set-" + node }
 func newSetOf(node string) string      { return "new-" + node }
 func remediationOf(node string) string { return "remediation-" + node }
+func wantedOf(node string) string      { return "wanted-" + node }
+
+// agentUser is by which name the API server knows every agent.
+const agentUser = "system:serviceaccount:braid-system:braid-node"
+
+// wantedByPolicy is a remediation that an agent asks for by itself.
+func wantedByPolicy(name, node string) *v1alpha1.NVMePathRemediation {
+	r := newRemediation(name, node, agentUser)
+	r.Spec.PolicyName = "gold"
+	return r
+}
+
+// asked has a node's agent ask for a remediation.
+func asked(t *testing.T, node *corev1.Node, r *v1alpha1.NVMePathRemediation) {
+	t.Helper()
+	namespace, account := agentAccount(t)
+	must(t, withToken(t, namespace, account, node).Create(t.Context(), r))
+	t.Cleanup(func() { gone(t, r) })
+}
 
 // acts leave everything as it was: a dry run passes admission like any other.
 var acts = []act{
-	{"create a path set", true, "create nvmepathsets", func(ctx context.Context, c client.Client, node string) error {
+	{"create a path set", true, false, "create nvmepathsets", func(ctx context.Context, c client.Client, node string) error {
 		return c.Create(ctx, newPathSet(newSetOf(node), node), client.DryRunAll)
 	}},
-	{"apply a new path set", true, "create nvmepathsets", func(ctx context.Context, c client.Client, node string) error {
+	{"apply a new path set", true, false, "create nvmepathsets", func(ctx context.Context, c client.Client, node string) error {
 		return c.Apply(ctx, applied(newSetOf(node), node), agent, client.DryRunAll)
 	}},
-	{"apply a path set", true, "update nvmepathsets", func(ctx context.Context, c client.Client, node string) error {
+	{"apply a path set", true, false, "update nvmepathsets", func(ctx context.Context, c client.Client, node string) error {
 		set := applied(setOf(node), node)
 		set.Spec.WithPersistentVolumeName("other")
 		return c.Apply(ctx, set, agent, client.ForceOwnership, client.DryRunAll)
 	}},
-	{"apply the status of a path set", true, "update nvmepathsets", func(ctx context.Context, c client.Client, node string) error {
+	{"apply the status of a path set", true, false, "update nvmepathsets", func(ctx context.Context, c client.Client, node string) error {
 		return c.Status().Apply(ctx, appliedStatus(setOf(node), 1), agent, client.DryRunAll)
 	}},
-	{"delete a path set", true, "delete nvmepathsets", func(ctx context.Context, c client.Client, node string) error {
+	{"delete a path set", true, false, "delete nvmepathsets", func(ctx context.Context, c client.Client, node string) error {
 		return c.Delete(ctx, newPathSet(setOf(node), node), client.DryRunAll)
 	}},
-	{"delete path sets", false, "delete nvmepathsets", func(ctx context.Context, c client.Client, node string) error {
+	{"delete path sets", false, false, "delete nvmepathsets", func(ctx context.Context, c client.Client, node string) error {
 		return c.DeleteAllOf(ctx, &v1alpha1.NVMePathSet{}, client.MatchingFields{"spec.nodeName": node}, client.DryRunAll)
 	}},
-	{"apply the status of a remediation", true, "update nvmepathremediations", func(ctx context.Context, c client.Client, node string) error {
+	{"apply the status of a remediation", true, false, "update nvmepathremediations", func(ctx context.Context, c client.Client, node string) error {
 		status := apply.NVMePathRemediationStatus().WithConditions(applymetav1.Condition().WithType(v1alpha1.ConditionSucceeded).
 			WithStatus(metav1.ConditionUnknown).WithReason(v1alpha1.ReasonRunning).WithMessage("").WithLastTransitionTime(noon))
 		return c.Status().Apply(ctx, apply.NVMePathRemediation(remediationOf(node)).WithStatus(status), agent, client.DryRunAll)
 	}},
-	{"create a remediation", false, "create nvmepathremediations", func(ctx context.Context, c client.Client, node string) error {
-		return c.Create(ctx, newRemediation("new-"+node, node, "system:serviceaccount:braid-system:braid-node"), client.DryRunAll)
+	{"ask for what a policy wants", true, false, "create nvmepathremediations", func(ctx context.Context, c client.Client, node string) error {
+		return c.Create(ctx, wantedByPolicy("new-"+node, node), client.DryRunAll)
 	}},
-	{"change a remediation", false, "update nvmepathremediations", func(ctx context.Context, c client.Client, node string) error {
+	{"delete what a policy wanted", true, false, "delete nvmepathremediations", func(ctx context.Context, c client.Client, node string) error {
+		return c.Delete(ctx, wantedByPolicy(wantedOf(node), node), client.DryRunAll)
+	}},
+	{"create a remediation", false, true, "create nvmepathremediations", func(ctx context.Context, c client.Client, node string) error {
+		return c.Create(ctx, newRemediation("new-"+node, node, agentUser), client.DryRunAll)
+	}},
+	{"change a remediation", false, false, "update nvmepathremediations", func(ctx context.Context, c client.Client, node string) error {
 		label := client.RawPatch("application/merge-patch+json", []byte(`{"metadata": {"labels": {"x": "y"}}}`))
 		return c.Patch(ctx, newRemediation(remediationOf(node), node, ""), label, client.DryRunAll)
 	}},
-	{"delete a remediation", false, "delete nvmepathremediations", func(ctx context.Context, c client.Client, node string) error {
+	{"delete a remediation", false, true, "delete nvmepathremediations", func(ctx context.Context, c client.Client, node string) error {
 		return c.Delete(ctx, newRemediation(remediationOf(node), node, ""), client.DryRunAll)
 	}},
 }
@@ -95,6 +122,7 @@ func TestNodeRestriction(t *testing.T) {
 	for _, n := range nodes {
 		appliedSet(t, setOf(n.Name), n.Name, 2)
 		created(t, newRemediation(remediationOf(n.Name), n.Name, "admin"))
+		asked(t, n, wantedByPolicy(wantedOf(n.Name), n.Name))
 	}
 	onNode := podOf(t, namespace, account, "agent-a", "node-a")
 	onNone := podOf(t, namespace, account, "agent-nowhere", "")
@@ -112,8 +140,8 @@ func TestNodeRestriction(t *testing.T) {
 		for _, a := range acts {
 			if err := a.do(t.Context(), c, "node-a"); a.own && err != nil {
 				t.Errorf("%s: may not %s: %v", how, a.name, err)
-			} else if !a.own && (!apierrors.IsForbidden(err) || strings.Contains(err.Error(), "Policy")) {
-				t.Errorf("%s: by its role may %s: %v", how, a.name, err)
+			} else if !a.own && (!apierrors.IsForbidden(err) || strings.Contains(err.Error(), "Policy") != a.byRole) {
+				t.Errorf("%s: %s: %v; refused by its role: want %t", how, a.name, err, !a.byRole)
 			}
 		}
 	}
@@ -124,7 +152,7 @@ func TestNodeRestriction(t *testing.T) {
 			what := how + ", " + a.name
 			deniedBy(t, what, a.do(t.Context(), c, "node-b"), nodeRestriction, "the agent of node node-a may not "+a.says+" of node node-b")
 			if strings.HasSuffix(a.says, "nvmepathremediations") && !a.own {
-				deniedBy(t, what, a.do(t.Context(), c, "node-a"), nodeRestriction, "an agent may not "+a.says+", only their status")
+				deniedBy(t, what, a.do(t.Context(), c, "node-a"), nodeRestriction, "an agent may not "+a.says+" that people ask for, only their status")
 			}
 		}
 	}
@@ -210,6 +238,7 @@ func TestNodeRestrictionIsForAgents(t *testing.T) {
 	other := withToken(t, namespace, "other", nil)
 	appliedSet(t, setOf("node-a"), "node-a", 2)
 	created(t, newRemediation(remediationOf("node-a"), "node-a", "admin"))
+	asked(t, addNodes(t, "node-a")[0], wantedByPolicy(wantedOf("node-a"), "node-a"))
 	for _, a := range acts {
 		if err := a.do(t.Context(), other, "node-a"); !apierrors.IsForbidden(err) || strings.Contains(err.Error(), "Policy") {
 			t.Errorf("without a role, somebody may %s: %v", a.name, err)
@@ -218,7 +247,7 @@ func TestNodeRestrictionIsForAgents(t *testing.T) {
 	grant(t, everything(t), serviceAccount(namespace, "other"))
 	mayNow(t, other, "deletecollection", "nvmepathsets")
 	for _, a := range acts {
-		if a.name == "create a remediation" {
+		if a.says == "create nvmepathremediations" {
 			continue // in an agent's name, which the other policy refuses
 		}
 		if err := a.do(t.Context(), other, "node-a"); err != nil {

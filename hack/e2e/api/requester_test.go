@@ -51,6 +51,15 @@ func TestRequester(t *testing.T) {
 	}
 }
 
+// TestRequesterInNoPolicysName: what a node asks for by itself is not for others
+// to ask for.
+func TestRequesterInNoPolicysName(t *testing.T) {
+	enforced(t)
+	r := newRemediation("by", "node-a", "admin")
+	r.Spec.PolicyName = "gold"
+	deniedBy(t, "admin", server.admin.Create(t.Context(), r, client.DryRunAll), requester, "spec.policyName is for what a node asks for by itself")
+}
+
 func refusal(requestedBy, user string) string {
 	return fmt.Sprintf("spec.requestedBy is %q, but who makes the request is %q", requestedBy, user)
 }

@@ -261,7 +261,6 @@ func TestRemediationValidation(t *testing.T) {
 		{"spec.path", "tcp://192.0.2.2:4420"},
 		{"spec.path", "tcp://[2001:db8::2]:4420 from 2001:db8::1%eth1"},
 		disruptive,
-		{"spec.policyName", "gold"},
 		{"spec.reason", "Port 1 wurde repariert: Störung №4711 behoben 🔧"},
 		{"spec.reason", strings.Repeat("ß", 256)},
 		{"spec.pathSet", long(253)},
