@@ -35,6 +35,8 @@ type Namespace struct {
 	Delay time.Duration
 	// Growable makes Grow work.
 	Growable bool
+	// Suspendable makes Suspend work.
+	Suspendable bool
 	// ANAGroup other than 1 is inaccessible until a port says otherwise.
 	ANAGroup uint32
 }
@@ -117,7 +119,42 @@ func newDevice(nsid uint32, n Namespace) (device, error) {
 	if n.Growable {
 		return blockdev.NewLoop(int64(n.SizeMB) << 20)
 	}
-	return blockdev.NewNull(blockdev.NullConfig{Name: fmt.Sprintf("rig%d", nsid), SizeMB: n.SizeMB, Delay: n.Delay})
+	name := fmt.Sprintf("rig%d", nsid)
+	null, err := blockdev.NewNull(blockdev.NullConfig{Name: name, SizeMB: n.SizeMB, Delay: n.Delay})
+	if err != nil || !n.Suspendable {
+		return null, err
+	}
+	mapped, err := blockdev.NewMapped(name, null.Device(), int64(n.SizeMB)<<20)
+	if err != nil {
+		return nil, errors.Join(err, null.Remove())
+	}
+	return suspendable{mapped, null}, nil
+}
+
+// suspendable is a device with the one under it.
+type suspendable struct {
+	*blockdev.Mapped
+	under *blockdev.Null
+}
+
+func (s suspendable) Remove() error { return errors.Join(s.Mapped.Remove(), s.under.Remove()) }
+
+// Suspend makes what is asked of a namespace wait, on whichever path it comes.
+func (r *Rig) Suspend(namespace int) error {
+	d, ok := r.devices[namespace].(suspendable)
+	if !ok {
+		return fmt.Errorf("test rig: %s cannot be suspended", r.Device(namespace))
+	}
+	return d.Suspend()
+}
+
+// Resume undoes Suspend.
+func (r *Rig) Resume(namespace int) error {
+	d, ok := r.devices[namespace].(suspendable)
+	if !ok {
+		return fmt.Errorf("test rig: %s cannot be suspended", r.Device(namespace))
+	}
+	return d.Resume()
 }
 
 // Device is the target's device behind a namespace.

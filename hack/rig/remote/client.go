@@ -14,6 +14,7 @@ import (
 
 	"github.com/braid-csi/braid/hack/cluster/agent"
 	"github.com/braid-csi/braid/hack/nvmehost"
+	"github.com/braid-csi/braid/hack/nvmet"
 	"github.com/braid-csi/braid/hack/rig"
 )
 
@@ -116,6 +117,24 @@ func (r *Rig) Cut(ctx context.Context, path int, uuid string, busy int) (Cut, er
 // Repair undoes Cut.
 func (r *Rig) Repair(ctx context.Context, path int) error {
 	_, err := r.ask(ctx, request{Do: repair, Path: path})
+	return err
+}
+
+// Suspend makes what is asked of a namespace wait, on whichever path it comes.
+func (r *Rig) Suspend(ctx context.Context, namespace int) error {
+	_, err := r.ask(ctx, request{Do: suspend, Namespace: namespace})
+	return err
+}
+
+// Resume undoes Suspend.
+func (r *Rig) Resume(ctx context.Context, namespace int) error {
+	_, err := r.ask(ctx, request{Do: resume, Namespace: namespace})
+	return err
+}
+
+// SetANAState sets the state that a path has for the namespaces of a group.
+func (r *Rig) SetANAState(ctx context.Context, path int, group uint32, state nvmet.ANAState) error {
+	_, err := r.ask(ctx, request{Do: setANA, Path: path, Group: group, State: string(state)})
 	return err
 }
 

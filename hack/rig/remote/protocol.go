@@ -24,6 +24,9 @@ const (
 	build   = "build"
 	cut     = "cut"
 	repair  = "repair"
+	suspend = "suspend"
+	resume  = "resume"
+	setANA  = "setANA"
 	read    = "read"
 	capture = "capture"
 	empty   = "empty"
@@ -40,6 +43,11 @@ type request struct {
 	UUID string `json:"uuid,omitempty"`
 	// Busy is how many commands the path must carry before it is cut.
 	Busy int `json:"busy,omitempty"`
+	// Namespace counts from 0; it is for suspend and resume.
+	Namespace int `json:"namespace,omitempty"`
+	// Group and State are for setANA.
+	Group uint32 `json:"group,omitempty"`
+	State string `json:"state,omitempty"`
 	// KubeletDir and StateDir are for empty.
 	KubeletDir string `json:"kubeletDir,omitempty"`
 	StateDir   string `json:"stateDir,omitempty"`

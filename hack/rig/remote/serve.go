@@ -16,6 +16,7 @@ import (
 
 	"github.com/braid-csi/braid/hack/check"
 	"github.com/braid-csi/braid/hack/nvmehost"
+	"github.com/braid-csi/braid/hack/nvmet"
 	"github.com/braid-csi/braid/hack/poll"
 	"github.com/braid-csi/braid/hack/rig"
 	"github.com/braid-csi/braid/hack/systree"
@@ -88,6 +89,12 @@ func (s *server) do(r request) (a answer, err error) {
 		return a, err
 	case repair:
 		return a, s.rig.Repair(r.Path)
+	case suspend:
+		return a, s.rig.Suspend(r.Namespace)
+	case resume:
+		return a, s.rig.Resume(r.Namespace)
+	case setANA:
+		return a, s.rig.Ports[r.Path].SetANAState(r.Group, nvmet.ANAState(r.State))
 	}
 	return a, fmt.Errorf("no such request")
 }
