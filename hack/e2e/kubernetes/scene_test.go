@@ -54,6 +54,13 @@ type scene struct {
 // volume is in the cluster yet.
 func newScene(t *testing.T, k kind, sets ...string) *scene {
 	t.Helper()
+	return newSceneOver(t, k, []rig.Namespace{{SizeMB: 64, Delay: slow}}, sets...)
+}
+
+// newSceneOver is newScene with a target that has these namespaces. The first is
+// the volume's.
+func newSceneOver(t *testing.T, k kind, namespaces []rig.Namespace, sets ...string) *scene {
+	t.Helper()
 	name := strings.ToLower(strings.TrimPrefix(strings.TrimPrefix(t.Name(), "Test"), "Kubernetes"))
 	// What a scenario leaves is looked at after the test's own context has ended.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 15*time.Minute)
@@ -62,8 +69,9 @@ func newScene(t *testing.T, k kind, sets ...string) *scene {
 	t.Cleanup(s.sweep)
 	s.install(sets...)
 	s.volume = lab.Volume{Name: name, NQN: "nqn.2026-11.test.braid:" + name, UUID: uuid(name)}
+	namespaces[0].UUID = s.volume.UUID
 	var err error
-	s.rig, err = s.lab.NewRig(ctx, rig.Config{NQN: s.volume.NQN, Namespaces: []rig.Namespace{{UUID: s.volume.UUID, SizeMB: 64, Delay: slow}}})
+	s.rig, err = s.lab.NewRig(ctx, rig.Config{NQN: s.volume.NQN, Namespaces: namespaces})
 	must(t, err)
 	s.volume.Addrs = s.rig.Addrs()
 	return s

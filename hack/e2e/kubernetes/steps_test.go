@@ -98,7 +98,12 @@ func (s *scene) until(what string, done func() (bool, error)) {
 // cut cuts the first path under I/O.
 func (s *scene) cut() {
 	s.t.Helper()
-	c, err := s.rig.Cut(s.ctx, 0, s.volume.UUID, busy)
+	s.cutPath(0)
+}
+
+func (s *scene) cutPath(path int) {
+	s.t.Helper()
+	c, err := s.rig.Cut(s.ctx, path, s.volume.UUID, busy)
 	must(s.t, err)
 	s.t.Logf("cut %s with %d commands in flight", c.Path, c.InFlight)
 }
@@ -106,7 +111,12 @@ func (s *scene) cut() {
 // repair undoes it.
 func (s *scene) repair() {
 	s.t.Helper()
-	must(s.t, s.rig.Repair(s.ctx, 0))
+	s.repairPath(0)
+}
+
+func (s *scene) repairPath(path int) {
+	s.t.Helper()
+	must(s.t, s.rig.Repair(s.ctx, path))
 }
 
 func (s *scene) reading() nvmehost.Reading {
