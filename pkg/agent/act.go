@@ -16,6 +16,10 @@ import (
 // errJournal: it could not be written down that a step begins, so it does not.
 var errJournal = errors.New("the beginning of a step cannot be written down")
 
+// errUnheard: a policy asked for it, and not all of them were heard of yet, as
+// after a start.
+var errUnheard = errors.New("the policies for the path set are not known yet")
+
 // maxRequests is how much of their names is kept.
 const maxRequests = 256
 
@@ -84,7 +88,10 @@ func (w *work) surroundings(ctx context.Context, set *multipath.PathSet) ([]v1al
 			records.Items[i].Status = w.status
 		}
 	}
-	r, _ := w.policies.forSet(set)
+	r, known := w.policies.forSet(set)
+	if !known && w.r.Spec.PolicyName != "" {
+		return nil, rules{}, errUnheard
+	}
 	return records.Items, r, nil
 }
 

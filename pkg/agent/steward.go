@@ -3,7 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
-	"sync"
+	"maps"
 	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -39,8 +39,7 @@ type steward struct {
 	heard client.Reader
 	tell  func(pathSet string, h happening)
 
-	mu   sync.Mutex // guards what follows
-	user string     // by which the API server knows this node; empty: to be asked
+	user string // by which the API server knows this node; empty: to be asked
 	// against is why nothing was done about each path set, as it was told last.
 	against map[string]remediation.Decision
 	swept   time.Time
@@ -74,6 +73,7 @@ func (w *steward) round(ctx context.Context) error {
 		return nil
 	}
 	w.watch(snap)
+	maps.DeleteFunc(w.against, func(id string, _ remediation.Decision) bool { return snap.PathSet(id) == nil })
 	if err := w.policies.readVolumes(ctx, w.api, snap, w.now()); err != nil {
 		return err
 	}
@@ -165,8 +165,6 @@ func (w *steward) ask(ctx context.Context, set *multipath.PathSet, r rules, d re
 
 // whoami returns the user name by which the API server knows this node's agent.
 func (w *steward) whoami(ctx context.Context) (string, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	if w.user != "" {
 		return w.user, nil
 	}

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/braid-csi/braid/pkg/api/v1alpha1"
+	"github.com/braid-csi/braid/pkg/health"
 	"github.com/braid-csi/braid/pkg/multipath"
 	"github.com/braid-csi/braid/pkg/multipath/ledger"
 	"github.com/braid-csi/braid/pkg/nvme"
@@ -309,6 +310,23 @@ func TestRepairWithoutAPI(t *testing.T) {
 	w.wants([]string{"Unknown/Running: ResetController Running"}, []string{resetFirst})
 	w.api.answering(nil)
 	w.live(120)
+	w.wants([]string{"True/Done: ResetController Done, ResetCounters Done"},
+		[]string{resetFirst, resetByAgent + w.recorded()[0].Spec.Reason})
+}
+
+// TestRepairBeforePoliciesAreHeard: a braid-node that has just started judges what
+// it was at by the policy, not by the lack of one.
+func TestRepairBeforePoliciesAreHeard(t *testing.T) {
+	w := newHouse(t, policyFor("gold", doing("ResetController", "ResetCounters")))
+	w.live(8)
+	facts := w.policies.volumes
+	w.policies = newPolicies(testNode, health.DefaultPolicy())
+	w.restart()
+	w.live(60)
+	w.wants([]string{"Unknown/Stabilizing: ResetController Done"}, []string{resetFirst})
+	w.policies.take([]v1alpha1.NVMePathPolicy{policyFor("gold", doing("ResetController", "ResetCounters"))})
+	w.policies.volumes = facts
+	w.live(60)
 	w.wants([]string{"True/Done: ResetController Done, ResetCounters Done"},
 		[]string{resetFirst, resetByAgent + w.recorded()[0].Spec.Reason})
 }

@@ -185,7 +185,7 @@ func failureOf(s *v1alpha1.RemediationStep) error {
 func (w *work) do(ctx context.Context, i int, action v1alpha1.RemediationAction) (failure, err error) {
 	set := w.pathSet(w.r.Spec.PathSet)
 	message, err := w.act(ctx, set, i, action)
-	if err != nil && (ctx.Err() != nil || errors.Is(err, ledger.ErrResetPending) || errors.Is(err, errJournal)) {
+	if err != nil && (ctx.Err() != nil || errors.Is(err, ledger.ErrResetPending) || errors.Is(err, errJournal) || errors.Is(err, errUnheard)) {
 		return nil, err
 	}
 	step := w.step(i)
