@@ -38,6 +38,9 @@ var commands = []command{
 	{"paths", "show the paths of every staged volume", paths},
 	{"reset", "reset a volume's failover counters, on record", reset},
 	{"resets", "show the resets of a volume on record", resets},
+	{"drain", "take the paths to an address down for maintenance", drain},
+	{"undrain", "end the maintenance of an address and wait for its paths", undrain},
+	{"maintenance", "show the addresses under maintenance", maintenance},
 	{"version", "print the version", func(_ context.Context, _ []string, out io.Writer) error {
 		_, err := fmt.Fprintln(out, "braid-node", version)
 		return err
@@ -78,7 +81,7 @@ func usage() string {
 	var b strings.Builder
 	b.WriteString("Usage: braid-node COMMAND [FLAGS]\n\n")
 	for _, c := range commands {
-		fmt.Fprintf(&b, "  %-8s %s\n", c.name, c.summary)
+		fmt.Fprintf(&b, "  %-11s %s\n", c.name, c.summary)
 	}
 	b.WriteString("\nbraid-node COMMAND -h shows the flags of a command.\n")
 	return b.String()

@@ -6,11 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os/exec"
 	"strings"
 	"syscall"
 
 	"github.com/braid-csi/braid/pkg/admin"
+	"github.com/braid-csi/braid/pkg/multipath"
 	"github.com/braid-csi/braid/pkg/multipath/ledger"
 )
 
@@ -72,6 +74,17 @@ func (n *Node) Paths(ctx context.Context, v Volume) (admin.Volume, error) {
 func (n *Node) Reset(ctx context.Context, volumeID, reason string) (ledger.Reset, error) {
 	var r ledger.Reset
 	return r, cliJSON(ctx, &r, "reset", "-volume", volumeID, "-reason", reason)
+}
+
+// Drain runs `braid-node drain`.
+func (n *Node) Drain(ctx context.Context, address netip.AddrPort, reason string) ([]multipath.Maintenance, error) {
+	var list []multipath.Maintenance
+	return list, cliJSON(ctx, &list, "drain", "-address", address.String(), "-reason", reason)
+}
+
+// Undrain runs `braid-node undrain`, which returns when the paths are back.
+func (n *Node) Undrain(ctx context.Context, address netip.AddrPort) error {
+	return cliJSON(ctx, new(any), "undrain", "-address", address.String())
 }
 
 // Resets runs `braid-node resets`.

@@ -94,6 +94,18 @@ func (f *fakeLayer) Reset(_ context.Context, volumeID string, req ledger.ResetRe
 	return ledger.Reset{ID: "r1", By: req.By, Reason: req.Reason, At: at}, f.err
 }
 
+func (f *fakeLayer) Maintenances() []multipath.Maintenance { return nil }
+
+func (f *fakeLayer) Drain(_ context.Context, m multipath.Maintenance) error {
+	f.asked = append(f.asked, fmt.Sprintf("drain %s / %s / %s / %s", m.Address, m.By, m.Reason, m.Until.Sub(m.Since)))
+	return f.err
+}
+
+func (f *fakeLayer) Return(_ context.Context, address nvme.TransportID) error {
+	f.asked = append(f.asked, fmt.Sprintf("return %s", address))
+	return f.err
+}
+
 func (f *fakeLayer) Resets(string) ([]ledger.Reset, error) { return nil, f.err }
 
 func TestReset(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/braid-csi/braid/pkg/multipath"
 	"github.com/braid-csi/braid/pkg/multipath/ledger"
 )
 
@@ -40,6 +41,23 @@ func (c *Client) Reset(ctx context.Context, req ResetRequest) (ledger.Reset, err
 func (c *Client) Resets(ctx context.Context, volumeID string) ([]ledger.Reset, error) {
 	var r []ledger.Reset
 	return r, c.do(ctx, http.MethodGet, "/v1/resets?volume="+url.QueryEscape(volumeID), nil, &r)
+}
+
+// Maintenance returns the addresses that are under maintenance.
+func (c *Client) Maintenance(ctx context.Context) ([]multipath.Maintenance, error) {
+	var list []multipath.Maintenance
+	return list, c.do(ctx, http.MethodGet, "/v1/maintenance", nil, &list)
+}
+
+// Drain begins maintenance of an address.
+func (c *Client) Drain(ctx context.Context, req MaintenanceRequest) ([]multipath.Maintenance, error) {
+	var list []multipath.Maintenance
+	return list, c.do(ctx, http.MethodPost, "/v1/maintenance", req, &list)
+}
+
+// Return ends it, and returns when the paths are back.
+func (c *Client) Return(ctx context.Context, address string) error {
+	return c.do(ctx, http.MethodPost, "/v1/maintenance/end", MaintenanceRequest{Address: address}, new(any))
 }
 
 func (c *Client) do(ctx context.Context, method, path string, body, into any) error {

@@ -16,6 +16,7 @@ import (
 	"github.com/braid-csi/braid/pkg/health"
 	"github.com/braid-csi/braid/pkg/multipath"
 	"github.com/braid-csi/braid/pkg/multipath/ledger"
+	"github.com/braid-csi/braid/pkg/nvme"
 )
 
 // maxBody is the largest request that is read, in bytes.
@@ -26,6 +27,9 @@ type layer interface {
 	Snapshot() *multipath.Snapshot
 	Reset(ctx context.Context, volumeID string, req ledger.ResetRequest) (ledger.Reset, error)
 	Resets(volumeID string) ([]ledger.Reset, error)
+	Maintenances() []multipath.Maintenance
+	Drain(ctx context.Context, m multipath.Maintenance) error
+	Return(ctx context.Context, address nvme.TransportID) error
 }
 
 // Server answers on the socket.
@@ -65,6 +69,9 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	mux.HandleFunc("GET /v1/paths", s.paths)
 	mux.HandleFunc("GET /v1/resets", s.resets)
 	mux.HandleFunc("POST /v1/resets", s.reset)
+	mux.HandleFunc("GET /v1/maintenance", s.maintenance)
+	mux.HandleFunc("POST /v1/maintenance", s.drain)
+	mux.HandleFunc("POST /v1/maintenance/end", s.giveBack)
 	h := &http.Server{
 		Handler:           mux,
 		ReadHeaderTimeout: 5 * time.Second,
@@ -98,14 +105,9 @@ func (s *Server) resets(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) reset(w http.ResponseWriter, r *http.Request) {
-	caller, ok := callerOf(r.Context())
-	if !ok || caller.uid != 0 {
-		fail(w, http.StatusForbidden, errors.New("only root may reset counters"))
-		return
-	}
 	var req ResetRequest
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&req); err != nil {
-		fail(w, http.StatusBadRequest, fmt.Errorf("request: %w", err))
+	caller, ok := command(w, r, "reset counters", &req)
+	if !ok {
 		return
 	}
 	for _, f := range []struct{ name, value string }{{"volume", req.Volume}, {"reason", req.Reason}} {
@@ -126,6 +128,21 @@ func (s *Server) reset(w http.ResponseWriter, r *http.Request) {
 		klog.FromContext(r.Context()).Info("Counters reset", "volume", req.Volume, "by", reset.By, "reason", reset.Reason, "id", reset.ID)
 		answer(w, reset)
 	}
+}
+
+// command reads what root asks for. Where it is not root, or cannot be read, it
+// answers that, and ok is false.
+func command(w http.ResponseWriter, r *http.Request, what string, into any) (who caller, ok bool) {
+	who, ok = callerOf(r.Context())
+	if !ok || who.uid != 0 {
+		fail(w, http.StatusForbidden, fmt.Errorf("only root may %s", what))
+		return who, false
+	}
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(into); err != nil {
+		fail(w, http.StatusBadRequest, fmt.Errorf("request: %w", err))
+		return who, false
+	}
+	return who, true
 }
 
 func answer(w http.ResponseWriter, v any) {

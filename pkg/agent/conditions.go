@@ -62,6 +62,8 @@ func conditions(before []metav1.Condition, set *multipath.PathSet, found []healt
 			c.Status, c.Reason, c.Message = metav1.ConditionFalse, string(f.Reason), f.Message
 		case pending:
 			c.Status, c.Reason, c.Message = metav1.ConditionUnknown, v1alpha1.ReasonStaging, "the volume is being staged"
+		case a.condition == v1alpha1.ConditionRedundant && resting(set) != "":
+			c.Status, c.Reason, c.Message = metav1.ConditionFalse, v1alpha1.ReasonMaintenance, line(usable(set)+"; "+resting(set), maxMessage)
 		case a.condition == v1alpha1.ConditionRedundant && missing(set) && !seenBefore(before, a.condition):
 			c.Status, c.Reason, c.Message = metav1.ConditionUnknown, v1alpha1.ReasonStaging, "paths are being connected: "+usable(set)
 		}
@@ -91,6 +93,18 @@ func seenBefore(before []metav1.Condition, condition string) bool {
 
 // missing tells whether the volume asks for a path that is not usable.
 func missing(set *multipath.PathSet) bool { return usableExpected(set) < set.Expected }
+
+// resting says which of the paths that the volume asks for are not usable because
+// they are worked on, "" for none. That is on record, and no finding.
+func resting(set *multipath.PathSet) string {
+	var all []string
+	for i := range set.Paths {
+		if p := &set.Paths[i]; p.Expected && !p.Usable() && p.Maintenance != nil {
+			all = append(all, fmt.Sprintf("%s is under maintenance: %s", p.Address, p.Maintenance.Reason))
+		}
+	}
+	return strings.Join(all, "; ")
+}
 
 // usable says how many of the expected paths are, as the findings do.
 func usable(set *multipath.PathSet) string {

@@ -32,6 +32,7 @@ func TestConditions(t *testing.T) {
 		"being staged":       {orders(pending), nil, []string{"Unknown/Staging", "Unknown/Staging", "Unknown/Staging", "Unknown/Staging", "Unknown/Staging"}},
 		"a path on its way":  {orders(joining), nil, []string{"Unknown/Staging", "True/Healthy", "Unknown/Staging", "True/Healthy", "True/Healthy"}},
 		"redundancy lost":    {orders(cut(1)), found{lost}, []string{"False/PathRedundancyLost", "True/Healthy", "False/PathRedundancyLost", "True/Healthy", "True/Healthy"}},
+		"maintenance":        {orders(cut(1), worked(1)), nil, []string{"True/Healthy", "True/Healthy", "False/Maintenance", "True/Healthy", "True/Healthy"}},
 		"no path":            {orders(cut(1)), found{none}, []string{"False/NoUsablePath", "False/NoUsablePath", "False/NoUsablePath", "True/Healthy", "True/Healthy"}},
 		"device vanished":    {orders(), found{vanished}, []string{"False/DeviceVanished", "False/DeviceVanished", "True/Healthy", "True/Healthy", "True/Healthy"}},
 		"not optimized":      {orders(), found{slow}, []string{"False/NoOptimizedPath", "True/Healthy", "True/Healthy", "False/NoOptimizedPath", "True/Healthy"}},

@@ -63,6 +63,13 @@ func cut(failovers uint64) func(*multipath.PathSet) {
 	}
 }
 
+// worked has a path's address under maintenance.
+func worked(path int) func(*multipath.PathSet) {
+	return func(set *multipath.PathSet) {
+		set.Paths[path-1].Maintenance = &multipath.Maintenance{Reason: "new switch"}
+	}
+}
+
 // reconnects makes the first path's controller have tried so often.
 func reconnects(n uint64) func(*multipath.PathSet) {
 	return func(set *multipath.PathSet) {

@@ -71,6 +71,10 @@ func judgePaths(js map[Reason]judgement, set *multipath.PathSet, staging time.Ti
 		if s.joining > 0 && usable+s.joining >= 2 {
 			lost.verdict = unknown
 		}
+		// What maintenance takes is not lost; what is missing beside it is.
+		if usable > 0 && len(s.resting) > 0 && len(s.down) == 0 {
+			lost.verdict = absent
+		}
 	}
 	js[PathRedundancyLost] = lost
 

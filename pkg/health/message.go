@@ -22,6 +22,9 @@ func pathsMessage(set *multipath.PathSet, s survey) string {
 	for _, p := range s.down {
 		fmt.Fprintf(&b, "; %s is down: %s", p.Address, cause(p))
 	}
+	for _, p := range s.resting {
+		fmt.Fprintf(&b, "; %s is under maintenance: %s", p.Address, p.Maintenance.Reason)
+	}
 	return b.String()
 }
 

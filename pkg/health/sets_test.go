@@ -90,6 +90,12 @@ func routed(first, now string, p multipath.Path) multipath.Path {
 	return p
 }
 
+// resting is a path whose address is under maintenance.
+func resting(p multipath.Path) multipath.Path {
+	p.Maintenance = &multipath.Maintenance{Reason: "new switch"}
+	return p
+}
+
 // episodes returns the path with failover episodes that many minutes ago.
 func episodes(p multipath.Path, minutesAgo ...int) multipath.Path {
 	p.Record.Episodes = before(minutesAgo)

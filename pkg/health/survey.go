@@ -21,6 +21,8 @@ type survey struct {
 	// are still on their way up.
 	down    []*multipath.Path
 	joining int
+	// resting are those that are not usable because of maintenance.
+	resting []*multipath.Path
 	// fate is what all usable paths share, where the expected ones do not and
 	// there are at least two: "to 192.0.2.1:4420" or "through eth0".
 	fate string
@@ -40,6 +42,8 @@ func surveyOf(set *multipath.PathSet, staging time.Time) survey {
 				s.optimized = true
 			}
 		case !p.Expected:
+		case p.Maintenance != nil:
+			s.resting = append(s.resting, p)
 		case joining(p, staging):
 			s.joining++
 		default:

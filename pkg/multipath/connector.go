@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"syscall"
 	"time"
 
@@ -47,15 +48,25 @@ func (a *attempt) running() bool {
 }
 
 // missing returns the ways that volumes want and no controller serves, with
-// the options of the first volume that wants each.
-func missing(volumes map[string]*staged, obs *Observation) map[way]ConnectOptions {
+// the options of the first volume that wants each. One under maintenance is
+// wanted only in need: by a volume to which no other way leads.
+func missing(volumes map[string]*staged, obs *Observation, maintained map[nvme.TransportID]Maintenance) map[way]ConnectOptions {
 	want := map[way]ConnectOptions{}
 	for _, v := range volumes {
 		if v.releasing {
 			continue
 		}
-		for _, p := range pair(v.Addresses, obs.Subsystem(v.SubsystemNQN)) {
-			if p.controller == nil {
+		rests := func(w served) bool {
+			m := maintenanceOf(maintained, w.address)
+			return m != nil && !m.Returning
+		}
+		ways := pair(v.Addresses, obs.Subsystem(v.SubsystemNQN))
+		need := !slices.ContainsFunc(ways, func(w served) bool {
+			leads := w.controller != nil && w.controller.State == nvme.StateLive
+			return !rests(w) && (leads || v.Head.Epoch == "") // while it is staged, it may yet
+		})
+		for _, p := range ways {
+			if p.controller == nil && (need || !rests(p)) {
 				want[way{v.SubsystemNQN, p.address}] = v.Connect
 			}
 		}
@@ -69,7 +80,7 @@ func missing(volumes map[string]*staged, obs *Observation) map[way]ConnectOption
 func (l *Layer) connectMissing(ctx context.Context, obs *Observation) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	want := missing(l.volumes, obs)
+	want := missing(l.volumes, obs, l.maintained)
 	now := l.now()
 	for w, a := range l.attempts {
 		if _, ok := want[w]; ok || a.running() {

@@ -14,6 +14,12 @@ var (
 	ErrNotStaged = errors.New("volume is not staged")
 	// ErrBusy: somebody still has the device mounted or holds it.
 	ErrBusy = errors.New("device is in use")
+	// ErrLastPath: a namespace depends on what was to be taken down.
+	ErrLastPath = errors.New("no other usable path")
+	// ErrNoMaintenance: the address is not under maintenance.
+	ErrNoMaintenance = errors.New("no maintenance")
+	// ErrInvalid: what was asked for makes no sense.
+	ErrInvalid = errors.New("invalid request")
 	// ErrUnfit: what is asked for does not help in the state in which the path is.
 	ErrUnfit = errors.New("does not fit the state of the path")
 	// errNoNode: the device is there and its node is not, or not yet.

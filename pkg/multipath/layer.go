@@ -101,6 +101,8 @@ type Layer struct {
 	// timeouts is when each path, by its epoch, was given its I/O timeout last.
 	timeouts map[string]time.Time
 	looked   chan struct{} // closed and replaced with every snapshot
+	// maintained is never changed in place.
+	maintained map[nvme.TransportID]Maintenance
 
 	snapshot atomic.Pointer[Snapshot]
 	seen     atomic.Pointer[Observation]
@@ -158,10 +160,14 @@ func New(ctx context.Context, e engine, l *ledger.Ledger, o Options) (*Layer, er
 	if err != nil {
 		return nil, fmt.Errorf("volume records: %w", err)
 	}
+	maintained, err := s.loadMaintenance(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("maintenance on record: %w", err)
+	}
 	background, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	return &Layer{
 		engine: e, ledger: l, store: s, poll: o.PollInterval, now: o.Clock, publish: o.Publish, keep: o.KeepLedger,
-		volumes: volumes, attempts: map[way]*attempt{}, pulled: map[nvme.NQN]bool{}, timeouts: map[string]time.Time{}, looked: make(chan struct{}),
+		volumes: volumes, maintained: maintained, attempts: map[way]*attempt{}, pulled: map[nvme.NQN]bool{}, timeouts: map[string]time.Time{}, looked: make(chan struct{}),
 		hint: make(chan struct{}, 1), litter: make(chan struct{}, 1), background: background, stop: stop,
 	}, nil
 }

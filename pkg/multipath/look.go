@@ -27,7 +27,9 @@ func (l *Layer) lookLocked(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	l.elapse(ctx)
 	volumes, failed := l.state()
+	maintained := l.maintenance()
 	// A ledger that cannot be written must neither blind health nor keep a
 	// volume from being staged or released.
 	l.complain(ctx, l.sample(ctx, volumes, obs))
@@ -37,7 +39,11 @@ func (l *Layer) lookLocked(ctx context.Context) error {
 			continue
 		}
 		l.learnSources(ctx, v, obs)
-		snap.PathSets = append(snap.PathSets, merge(v, obs, l.history(v), failed[v.SubsystemNQN]))
+		set := merge(v, obs, l.history(v), failed[v.SubsystemNQN])
+		for i := range set.Paths {
+			set.Paths[i].Maintenance = maintenanceOf(maintained, set.Paths[i].Address)
+		}
+		snap.PathSets = append(snap.PathSets, set)
 	}
 	l.show(obs, snap)
 	l.connectMissing(ctx, obs)

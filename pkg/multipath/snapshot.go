@@ -96,6 +96,8 @@ type Path struct {
 	ControllerRecord ledger.Record
 	// ConnectError is why the last attempt to connect failed; empty once live.
 	ConnectError string
+	// Maintenance is what its address is under, nil for none.
+	Maintenance *Maintenance
 }
 
 // Usable tells whether I/O can take the path now: its controller is live, has

@@ -5,14 +5,18 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"k8s.io/klog/v2"
 
 	"github.com/braid-csi/braid/pkg/durable"
+	"github.com/braid-csi/braid/pkg/nvme"
 )
 
 // recordVersion is the version of the records on disk. A newer one is refused:
@@ -115,6 +119,48 @@ func (s store) save(v *staged) error {
 }
 
 func (s store) remove(volumeID string) error { return durable.RemoveFile(s.path(volumeID)) }
+
+// maintenanceFile is beside the volumes' records, and is none of them.
+const maintenanceFile = "maintenance"
+
+func (s store) saveMaintenance(all map[nvme.TransportID]Maintenance) error {
+	path := filepath.Join(s.dir, maintenanceFile)
+	if len(all) == 0 {
+		return durable.RemoveFile(path)
+	}
+	b, err := json.MarshalIndent(slices.Collect(maps.Values(all)), "", "  ")
+	if err != nil {
+		return err
+	}
+	return durable.WriteFile(path, append(b, '\n'), 0o600)
+}
+
+// loadMaintenance reads what saveMaintenance wrote. What cannot be read is set
+// aside: without it paths are connected and found missing as always.
+func (s store) loadMaintenance(ctx context.Context) (map[nvme.TransportID]Maintenance, error) {
+	path := filepath.Join(s.dir, maintenanceFile)
+	b, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var list []Maintenance
+	if err := json.Unmarshal(b, &list); err != nil {
+		kept, asideErr := durable.SetAside(path)
+		if asideErr != nil {
+			return nil, fmt.Errorf("%w, and it cannot be set aside: %w", err, asideErr)
+		}
+		klog.FromContext(ctx).Error(err, "The record of maintenance is set aside; there is none now", "kept", kept)
+		return nil, nil
+	}
+	all := map[nvme.TransportID]Maintenance{}
+	for _, m := range list {
+		all[m.Address] = m
+	}
+	return all, nil
+}
 
 // path makes a file name of any volume ID.
 func (s store) path(volumeID string) string {

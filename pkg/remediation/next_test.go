@@ -36,6 +36,7 @@ func TestNext(t *testing.T) {
 		"nothing may be done":         {changes{flapping}, func(p *Policy) { p.Steps = nil }, answer{Reason: NoSteps}},
 		"suspended":                   {changes{flapping, func(s *Situation) { s.Suspended.All = true }}, nil, answer{Reason: Suspended}},
 		"suspended for the address":   {changes{flapping, func(s *Situation) { s.Suspended.Addresses = append(s.Suspended.Addresses, address(0)) }}, nil, answer{Path: first, Reason: Suspended}},
+		"under maintenance":           {changes{flapping, func(s *Situation) { s.Set.Paths[0].Maintenance = &multipath.Maintenance{} }}, nil, answer{Path: first, Reason: Suspended}},
 		"suspended for another":       {changes{flapping, func(s *Situation) { s.Suspended.Addresses = append(s.Suspended.Addresses, address(1)) }}, nil, answer{Step: ResetController, Path: first}},
 		"another step is on its way":  {changes{flapping, tried(key(1), ResetController, time.Minute), func(s *Situation) { s.Attempts[0].Ended = time.Time{} }}, nil, answer{Reason: InProgress}},
 		"flapping":                    {changes{flapping}, nil, answer{Step: ResetController, Path: first}},

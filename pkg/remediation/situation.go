@@ -35,7 +35,12 @@ type Suspension struct {
 	Addresses []nvme.TransportID
 }
 
+// covers tells whether a path is to be left alone. One that is under maintenance
+// is in the hands of those who work on it.
 func (s Suspension) covers(p *multipath.Path) bool {
+	if p.Maintenance != nil {
+		return true
+	}
 	for _, a := range s.Addresses {
 		if a.Reaches(p.Address) {
 			return true

@@ -12,7 +12,7 @@ const (
 	ConditionAvailable = "Available"
 	// ConditionRedundant: the volume has all the paths it asks for, and no one
 	// fault takes all of them. False: PathRedundancyLost, PathDown,
-	// NoUsablePath.
+	// NoUsablePath, or Maintenance, which is no finding.
 	ConditionRedundant = "Redundant"
 	// ConditionOptimized: I/O takes paths that the target calls optimized.
 	// False: NoOptimizedPath.
@@ -38,6 +38,8 @@ const (
 	ReasonDuplicateHostNQN = "DuplicateHostNQN"
 	// ReasonStaging: the volume's device is not there yet.
 	ReasonStaging = "Staging"
+	// ReasonMaintenance: what is missing is being worked on.
+	ReasonMaintenance = "Maintenance"
 	// ReasonRunning: the node is working on the remediation.
 	ReasonRunning = "Running"
 	// ReasonDone: every action of the remediation is done.

@@ -40,17 +40,25 @@ func (q ResetRequest) check() error {
 	if q.At.IsZero() {
 		return fmt.Errorf("%w: no time", ErrInvalid)
 	}
-	if err := checkText(q.By, maxBy); err != nil {
-		return fmt.Errorf("%w: by: %w", ErrInvalid, err)
-	}
-	if err := checkText(q.Reason, maxReason); err != nil {
-		return fmt.Errorf("%w: reason: %w", ErrInvalid, err)
+	if err := CheckText(q.By, q.Reason); err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	if q.Request == "" {
 		return nil
 	}
 	if err := checkText(q.Request, maxRequest); err != nil {
 		return fmt.Errorf("%w: request: %w", ErrInvalid, err)
+	}
+	return nil
+}
+
+// CheckText tells whether who did something, and why, may stand on record.
+func CheckText(by, reason string) error {
+	if err := checkText(by, maxBy); err != nil {
+		return fmt.Errorf("by: %w", err)
+	}
+	if err := checkText(reason, maxReason); err != nil {
+		return fmt.Errorf("reason: %w", err)
 	}
 	return nil
 }
