@@ -23,7 +23,7 @@ type aspect struct {
 
 var aspects = []aspect{
 	{v1alpha1.ConditionAvailable, []health.Reason{health.NoUsablePath, health.NamespaceIdentityChanged, health.DeviceVanished}, "I/O can reach the volume"},
-	{v1alpha1.ConditionRedundant, []health.Reason{health.NoUsablePath, health.PathRedundancyLost, health.PathDown}, "the volume has the paths it asks for"},
+	{v1alpha1.ConditionRedundant, []health.Reason{health.NoUsablePath, health.PathRedundancyLost, health.PathDown, health.PathUnresponsive}, "the volume has the paths it asks for"},
 	{v1alpha1.ConditionOptimized, []health.Reason{health.NoOptimizedPath}, "I/O takes paths that the target calls optimized"},
 	{v1alpha1.ConditionStable, []health.Reason{health.PathFlapping, health.PathUnstable}, "no path comes and goes"},
 }

@@ -33,6 +33,9 @@ const (
 	PathRedundancyLost Reason = "PathRedundancyLost"
 	// PathDown: an expected path is not usable.
 	PathDown Reason = "PathDown"
+	// PathUnresponsive: a path that carries no I/O is up, for all that the kernel
+	// says, and gives no answer when it is asked for one.
+	PathUnresponsive Reason = "PathUnresponsive"
 	// NoOptimizedPath: I/O takes paths that the target calls non-optimized.
 	NoOptimizedPath Reason = "NoOptimizedPath"
 	// PathFlapping: I/O was moved away from a path again and again.
@@ -63,6 +66,7 @@ var catalogue = [...]struct {
 	{DeviceVanished, Inaccessible},
 	{PathRedundancyLost, Degraded},
 	{PathDown, Degraded},
+	{PathUnresponsive, Degraded},
 	{NoOptimizedPath, Degraded},
 	{PathFlapping, Degraded},
 	{DuplicateHostNQN, Degraded},

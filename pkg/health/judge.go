@@ -43,6 +43,7 @@ func judge(set *multipath.PathSet, p Policy, staging, now time.Time) map[Reason]
 	}
 	judgeDevice(js, set)
 	judgePaths(js, set, staging)
+	js[PathUnresponsive] = judgeProbes(set)
 	js[PathFlapping] = judgeEpisodes(set, p.FlappingEpisodes, p.FlappingWindow, now,
 		"path was lost or failed over", func(path *multipath.Path) ledger.Record { return path.Record })
 	js[PathUnstable] = judgeEpisodes(set, p.UnstableEpisodes, p.UnstableWindow, now,
@@ -91,6 +92,17 @@ func judgePaths(js map[Reason]judgement, set *multipath.PathSet, staging time.Ti
 		optimized.verdict = unknown
 	}
 	js[NoOptimizedPath] = optimized
+}
+
+// judgeProbes finds the usable paths that gave no answer when they were asked.
+func judgeProbes(set *multipath.PathSet) judgement {
+	var mute []*multipath.Path
+	for i := range set.Paths {
+		if p := &set.Paths[i]; p.Usable() && p.Probe != nil && p.Probe.Problem != "" {
+			mute = append(mute, p)
+		}
+	}
+	return judgement{verdictOf(len(mute) > 0), probesMessage(mute)}
 }
 
 // judgeEpisodes finds the paths with too many episodes in the window, in the

@@ -60,6 +60,18 @@ func optimizedMessage(s survey) string {
 	return "only non-optimized paths are usable: " + addresses(s.usable)
 }
 
+// probesMessage tells which idle paths gave no answer, and why.
+func probesMessage(mute []*multipath.Path) string {
+	if len(mute) == 0 {
+		return "every idle path answers"
+	}
+	words := make([]string, len(mute))
+	for i, p := range mute {
+		words[i] = fmt.Sprintf("%s (%s)", p.Address, p.Probe.Problem)
+	}
+	return "a path without I/O is up, but does not answer: " + strings.Join(words, ", ")
+}
+
 // episodesMessage names the limit, not the number of episodes: that grows.
 func episodesMessage(restless []*multipath.Path, limit int, what string, window time.Duration) string {
 	msg := fmt.Sprintf("%s %d times or more within %s", what, limit, short(window))

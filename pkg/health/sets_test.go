@@ -78,6 +78,12 @@ func unexpected(p multipath.Path) multipath.Path {
 	return p
 }
 
+// probed is a path that carries no I/O and was asked whether it could.
+func probed(p multipath.Path, problem string) multipath.Path {
+	p.Probe = &multipath.Probe{At: start, Problem: problem}
+	return p
+}
+
 func through(iface string, p multipath.Path) multipath.Path {
 	p.Address.HostIface = iface
 	return p

@@ -59,13 +59,17 @@ type fakeNode struct {
 	kicked   []string
 	io       *PathIO
 	timeouts map[string]time.Duration
+	// probe says what probing an address does; nil answers. probed is how often.
+	probe  map[nvme.TransportID]func(context.Context) error
+	probed map[nvme.TransportID]int
 }
 
 func newFakeNode(namespaces ...nvme.NamespaceID) *fakeNode {
 	return &fakeNode{
 		namespaces: namespaces, policy: nvme.IOPolicyNUMA,
 		answer: map[nvme.TransportID]func(context.Context) error{},
-		io:     &PathIO{}, timeouts: map[string]time.Duration{},
+		probe:  map[nvme.TransportID]func(context.Context) error{}, probed: map[nvme.TransportID]int{},
+		io: &PathIO{}, timeouts: map[string]time.Duration{},
 		busy: map[string]bool{}, counts: map[string]nvme.Counters{}, source: nvme.SourceKernelAttribute,
 	}
 }
@@ -251,6 +255,19 @@ func (f *fakeNode) KickConnection(c Controller) error {
 	defer f.mu.Unlock()
 	f.kicked = append(f.kicked, c.Address.String())
 	return nil
+}
+
+func (f *fakeNode) Probe(c Controller) (func(context.Context) error, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.probed[c.Address]++
+	answer := f.probe[c.Address]
+	return func(ctx context.Context) error {
+		if answer != nil {
+			return answer(ctx)
+		}
+		return nil
+	}, nil
 }
 
 func (f *fakeNode) SetIOTimeout(_ Controller, p HeadPath, to time.Duration) (func(context.Context) error, error) {

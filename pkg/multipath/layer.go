@@ -100,6 +100,7 @@ type Layer struct {
 	pulled map[nvme.NQN]bool
 	// timeouts is when each path, by its epoch, was given its I/O timeout last.
 	timeouts map[string]time.Time
+	probes   probes
 	looked   chan struct{} // closed and replaced with every snapshot
 	// maintained is never changed in place.
 	maintained map[nvme.TransportID]Maintenance
@@ -167,7 +168,7 @@ func New(ctx context.Context, e engine, l *ledger.Ledger, o Options) (*Layer, er
 	background, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	return &Layer{
 		engine: e, ledger: l, store: s, poll: o.PollInterval, now: o.Clock, publish: o.Publish, keep: o.KeepLedger,
-		volumes: volumes, maintained: maintained, attempts: map[way]*attempt{}, pulled: map[nvme.NQN]bool{}, timeouts: map[string]time.Time{}, looked: make(chan struct{}),
+		volumes: volumes, maintained: maintained, attempts: map[way]*attempt{}, pulled: map[nvme.NQN]bool{}, timeouts: map[string]time.Time{}, probes: probes{last: map[string]*Probe{}}, looked: make(chan struct{}),
 		hint: make(chan struct{}, 1), litter: make(chan struct{}, 1), background: background, stop: stop,
 	}, nil
 }
@@ -181,6 +182,7 @@ func (l *Layer) Run(ctx context.Context) error {
 	var beside sync.WaitGroup
 	defer beside.Wait()
 	beside.Go(func() { l.tidy(ctx) })
+	beside.Go(func() { l.probeIdle(ctx) })
 	beside.Go(func() {
 		if err := l.engine.Hints(ctx, l.lookSoon); err != nil {
 			log.Error(err, "No hints from the kernel; polling alone finds changes", "interval", l.poll)

@@ -43,6 +43,7 @@ func (l *Layer) lookLocked(ctx context.Context) error {
 		for i := range set.Paths {
 			set.Paths[i].Maintenance = maintenanceOf(maintained, set.Paths[i].Address)
 		}
+		l.probed(&set, obs.Subsystem(v.SubsystemNQN))
 		snap.PathSets = append(snap.PathSets, set)
 	}
 	l.show(obs, snap)

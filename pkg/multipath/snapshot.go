@@ -94,6 +94,9 @@ type Path struct {
 	// ControllerRecord is the same for the path's controller, which other
 	// volumes of the subsystem share.
 	ControllerRecord ledger.Record
+	// Probe is what came of probing the path while it carried no I/O; nil where
+	// its I/O proves it, or it was not probed yet.
+	Probe *Probe
 	// ConnectError is why the last attempt to connect failed; empty once live.
 	ConnectError string
 	// Maintenance is what its address is under, nil for none.

@@ -12,7 +12,7 @@ const (
 	ConditionAvailable = "Available"
 	// ConditionRedundant: the volume has all the paths it asks for, and no one
 	// fault takes all of them. False: PathRedundancyLost, PathDown,
-	// NoUsablePath, or Maintenance, which is no finding.
+	// PathUnresponsive, NoUsablePath, or Maintenance, which is no finding.
 	ConditionRedundant = "Redundant"
 	// ConditionOptimized: I/O takes paths that the target calls optimized.
 	// False: NoOptimizedPath.

@@ -32,6 +32,9 @@ type job struct {
 	Attribute string `json:"attribute,omitempty"`
 	Value     string `json:"value,omitempty"`
 	Inode     uint64 `json:"inode,omitempty"`
+	// Identify is the controller to ask for what it is, whose node is in Dev.
+	Identify string `json:"identify,omitempty"`
+	Dev      string `json:"dev,omitempty"`
 
 	Fabrics  string `json:"fabrics"`
 	SysFS    string `json:"sysfs"`
@@ -81,6 +84,8 @@ func (j job) run() (string, error) {
 		return j.Reset, j.write("reset", j.Reset, "reset_controller", "1")
 	case j.Set != "":
 		return j.Set, j.write("set", j.Set, j.Attribute, j.Value)
+	case j.Identify != "":
+		return j.Identify, j.identify()
 	}
 	return j.connect()
 }
@@ -134,25 +139,13 @@ func (j job) delete() error {
 	return nil
 }
 
-// write sets an attribute of a controller, ENODEV if it is gone. It goes
-// through the directory it has checked: a path could by then lead to another
-// controller.
+// write sets an attribute of a controller, ENODEV if it is gone.
 func (j job) write(what, controller, attribute, value string) error {
-	dir, err := unix.Open(filepath.Join(j.SysFS, controllerClass, controller), unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err == unix.ENOENT {
-		return unix.ENODEV
-	}
+	dir, err := j.open(controller)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(dir)
-	var st unix.Stat_t
-	if err := unix.Fstat(dir, &st); err != nil {
-		return err
-	}
-	if st.Ino != j.Inode {
-		return unix.ENODEV // it is another one
-	}
 	fd, err := unix.Openat(dir, attribute, unix.O_WRONLY|unix.O_CLOEXEC, 0)
 	if err == unix.ENOENT {
 		return unix.ENODEV
@@ -164,6 +157,27 @@ func (j job) write(what, controller, attribute, value string) error {
 	faultpoint.Before(what, controller)
 	_, err = unix.Write(fd, []byte(value))
 	return err
+}
+
+// open opens a controller's directory, ENODEV if it is gone or another one's. What
+// is done goes through what was checked: a path could by then lead elsewhere.
+func (j job) open(controller string) (dir int, err error) {
+	dir, err = unix.Open(filepath.Join(j.SysFS, controllerClass, controller), unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err == unix.ENOENT {
+		return -1, unix.ENODEV
+	}
+	if err != nil {
+		return -1, err
+	}
+	var st unix.Stat_t
+	if err = unix.Fstat(dir, &st); err == nil && st.Ino != j.Inode {
+		err = unix.ENODEV // it is another one
+	}
+	if err != nil {
+		unix.Close(dir)
+		return -1, err
+	}
+	return dir, nil
 }
 
 // start runs a job in a child process. The result arrives on the channel,

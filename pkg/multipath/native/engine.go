@@ -72,7 +72,7 @@ type Engine struct {
 	sockets   sockets
 	stalls    stalls
 
-	deletions, controllerResets, timeouts writes
+	deletions, controllerResets, timeouts, probes writes
 
 	hostMu sync.Mutex // guards host, which the first Connect decides
 	host   Host
