@@ -25,7 +25,7 @@ var aspects = []aspect{
 	{v1alpha1.ConditionAvailable, []health.Reason{health.NoUsablePath, health.NamespaceIdentityChanged, health.DeviceVanished}, "I/O can reach the volume"},
 	{v1alpha1.ConditionRedundant, []health.Reason{health.NoUsablePath, health.PathRedundancyLost, health.PathDown, health.PathUnresponsive}, "the volume has the paths it asks for"},
 	{v1alpha1.ConditionOptimized, []health.Reason{health.NoOptimizedPath}, "I/O takes paths that the target calls optimized"},
-	{v1alpha1.ConditionStable, []health.Reason{health.PathFlapping, health.PathUnstable}, "no path comes and goes"},
+	{v1alpha1.ConditionStable, []health.Reason{health.PathFlapping, health.PathUnstable, health.PathMarginal}, "no path comes and goes"},
 }
 
 // worst returns the first of the findings, which are worst first, that the

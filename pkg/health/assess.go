@@ -15,6 +15,7 @@ type History struct {
 	// over before anybody looked.
 	staging time.Time
 	traces  [len(catalogue)]trace // by rank of the reason
+	quality *quality
 }
 
 // trace is the past of one reason.
@@ -40,6 +41,9 @@ func Assess(set *multipath.PathSet, p Policy, prev History, now time.Time) ([]Fi
 		staging = next.staging
 	}
 	js := judge(set, p, staging, now)
+	if next.quality = prev.quality.next(set, now); set.Device.State != multipath.DevicePending {
+		js[PathMarginal] = judgeQuality(set, next.quality)
+	}
 	for rank, c := range catalogue {
 		raiseAfter, clearAfter := p.RaiseAfter, p.ClearAfter
 		if !prev.assessed {

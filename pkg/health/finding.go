@@ -40,6 +40,9 @@ const (
 	NoOptimizedPath Reason = "NoOptimizedPath"
 	// PathFlapping: I/O was moved away from a path again and again.
 	PathFlapping Reason = "PathFlapping"
+	// PathMarginal: a path is much slower than the others of the volume, or
+	// loses much of what is sent.
+	PathMarginal Reason = "PathMarginal"
 	// DuplicateHostNQN: another node presents this node's host NQN, and targets
 	// take both for one host. The cluster finds it: see Monitor.Told.
 	DuplicateHostNQN Reason = "DuplicateHostNQN"
@@ -71,6 +74,7 @@ var catalogue = [...]struct {
 	{PathFlapping, Degraded},
 	{DuplicateHostNQN, Degraded},
 	{PathUnstable, Degraded},
+	{PathMarginal, Degraded},
 }
 
 // rank is the reason's place in the catalogue, its end for a foreign one.

@@ -72,6 +72,16 @@ func probesMessage(mute []*multipath.Path) string {
 	return "a path without I/O is up, but does not answer: " + strings.Join(words, ", ")
 }
 
+// qualityMessage tells which paths are marginal, without their numbers: those
+// change with every window.
+func qualityMessage(bad []*multipath.Path) string {
+	const what = "much slower than the others, or loses much"
+	if len(bad) == 0 {
+		return "no path is " + what
+	}
+	return "a path is " + what + ": " + addresses(bad)
+}
+
 // episodesMessage names the limit, not the number of episodes: that grows.
 func episodesMessage(restless []*multipath.Path, limit int, what string, window time.Duration) string {
 	msg := fmt.Sprintf("%s %d times or more within %s", what, limit, short(window))

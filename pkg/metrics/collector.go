@@ -67,6 +67,7 @@ func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		observed, volumeInfo, volumeExpected, volumeUsable, volumeFinding,
 		pathInfo, pathUsable, pathState, pathANA, lastFailure,
+		pathInFlight, pathRequests, pathSeconds, probeAnswered, probeSeconds, controllerRTT, controllerAgain,
 	} {
 		ch <- d
 	}
@@ -111,6 +112,7 @@ func (c *Collector) volume(ch chan<- prometheus.Metric, set *multipath.PathSet, 
 		if k := (controllerKey{string(set.SubsystemNQN), p.Key}); !shared[k] {
 			shared[k] = true
 			totals(ch, controllerTotals, p.ControllerRecord.Tallies, k.nqn, k.path)
+			connections(ch, p.Connections, k.nqn, k.path)
 		}
 	}
 }

@@ -45,7 +45,10 @@ func snapshot() *multipath.Snapshot {
 				Record: ledger.Record{LastFailover: at.Add(-time.Minute), Tallies: ledger.Tallies{nvme.Failovers: {SinceReset: 12, Lifetime: 40}}}},
 			{Address: two, Key: two.String(), Expected: true, Name: "nvme0c1n1", Controller: "nvme1", State: nvme.StateLive,
 				ANAState: nvme.ANANonOptimized, Source: nvme.SourceKernelAttribute,
-				Record: ledger.Record{Tallies: ledger.Tallies{nvme.Failovers: {}}}},
+				IO:          &multipath.PathIO{InFlight: 3, Reads: 100, Writes: 200, ReadTime: time.Second, WriteTime: 4 * time.Second},
+				Connections: []multipath.Connection{{RTT: 200 * time.Microsecond, Retransmitted: 2}, {RTT: 300 * time.Microsecond, Retransmitted: 5}},
+				Probe:       &multipath.Probe{At: at, Took: 3 * time.Second, Problem: "no answer within 3s"},
+				Record:      ledger.Record{Tallies: ledger.Tallies{nvme.Failovers: {}}}},
 		},
 	}, {
 		VolumeID: "logs", SubsystemNQN: "nqn.2026-11.dev.braid:a", Expected: 1,

@@ -24,6 +24,7 @@ func path(ch chan<- prometheus.Metric, volume string, p *multipath.Path) {
 	if p.State == nvme.StateLive && p.ANAState != nvme.ANANone {
 		gauge(ch, pathANA, 1, volume, p.Key, string(p.ANAState))
 	}
+	quality(ch, volume, p)
 	totals(ch, pathTotals, p.Record.Tallies, volume, p.Key)
 	if t := p.Record.LastFailover; !t.IsZero() {
 		gauge(ch, lastFailure, float64(t.UnixMilli())/1000, volume, p.Key)

@@ -97,8 +97,9 @@ func merge(v *staged, obs *Observation, h history, failed map[nvme.TransportID]e
 			p.Controller, p.State, p.SrcAddr = w.controller.Name, w.controller.State, w.controller.SrcAddr
 			if hp := head.path(w.controller.Name); hp != nil {
 				p.Name, p.ANAState, p.Source = hp.Name, hp.ANAState, hp.Source
-				p.SourceReason = hp.SourceReason
+				p.SourceReason, p.IO = hp.SourceReason, hp.IO
 			}
+			p.Connections, p.NoConnections = w.controller.Connections, w.controller.NoConnections
 		} else if err := failed[w.address]; err != nil {
 			p.ConnectError = err.Error()
 		}

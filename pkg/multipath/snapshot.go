@@ -94,6 +94,11 @@ type Path struct {
 	// ControllerRecord is the same for the path's controller, which other
 	// volumes of the subsystem share.
 	ControllerRecord ledger.Record
+	// Connections are those of the path's controller, and IO is what went through
+	// the path; nil where that is not known, and then NoConnections is why.
+	Connections   []Connection
+	NoConnections string
+	IO            *PathIO
 	// Probe is what came of probing the path while it carried no I/O; nil where
 	// its I/O proves it, or it was not probed yet.
 	Probe *Probe

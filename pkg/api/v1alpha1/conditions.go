@@ -17,8 +17,8 @@ const (
 	// ConditionOptimized: I/O takes paths that the target calls optimized.
 	// False: NoOptimizedPath.
 	ConditionOptimized = "Optimized"
-	// ConditionStable: no path comes and goes. False: PathFlapping,
-	// PathUnstable.
+	// ConditionStable: no path comes and goes, and none is much worse than the
+	// others. False: PathFlapping, PathUnstable, PathMarginal.
 	ConditionStable = "Stable"
 	// ConditionHostNQNUnique: no other node presents this node's host NQN. It
 	// is the one condition that the cluster's controller writes, and the node's
