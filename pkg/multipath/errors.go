@@ -22,6 +22,8 @@ var (
 	ErrInvalid = errors.New("invalid request")
 	// ErrUnfit: what is asked for does not help in the state in which the path is.
 	ErrUnfit = errors.New("does not fit the state of the path")
+	// ErrNoAnswer: a controller was asked something and has not answered in time.
+	ErrNoAnswer = errors.New("no answer")
 	// errNoNode: the device is there and its node is not, or not yet.
 	errNoNode = errors.New("no device node")
 	// ErrUnsupported: this node cannot do it, for instance because the kernel

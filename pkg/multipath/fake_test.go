@@ -257,16 +257,18 @@ func (f *fakeNode) KickConnection(c Controller) error {
 	return nil
 }
 
-func (f *fakeNode) Probe(c Controller) (func(context.Context) error, error) {
+func (f *fakeNode) Probe(c Controller, limit time.Duration) (func(context.Context) error, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.probed[c.Address]++
 	answer := f.probe[c.Address]
 	return func(ctx context.Context) error {
-		if answer != nil {
-			return answer(ctx)
+		if answer == nil {
+			return nil
 		}
-		return nil
+		ctx, cancel := context.WithTimeoutCause(ctx, limit, ErrNoAnswer)
+		defer cancel()
+		return answer(ctx)
 	}, nil
 }
 

@@ -32,8 +32,9 @@ type Probe struct {
 // prober is an engine that can ask a controller something.
 type prober interface {
 	// Probe asks a controller to identify itself and returns what waits for the
-	// answer, also several times; the end of its context ends the waiting only.
-	Probe(Controller) (wait func(context.Context) error, err error)
+	// answer, as long as limit from when it was asked and then ErrNoAnswer, also
+	// several times; the end of its context ends the waiting only.
+	Probe(c Controller, limit time.Duration) (wait func(context.Context) error, err error)
 }
 
 // probes are what is known of idle controllers, by their epochs. The maps are
@@ -70,7 +71,7 @@ func (l *Layer) probeRound(ctx context.Context, p prober) {
 		return
 	}
 	for _, c := range l.idle(obs) {
-		wait, err := p.Probe(c)
+		wait, err := p.Probe(c, probeWait)
 		if err != nil {
 			klog.FromContext(ctx).Error(err, "A path that carries no I/O cannot be probed", "controller", c.Name)
 			continue
@@ -82,15 +83,13 @@ func (l *Layer) probeRound(ctx context.Context, p prober) {
 // awaitProbe notes what came of a probe.
 func (l *Layer) awaitProbe(ctx context.Context, c Controller, wait func(context.Context) error) {
 	began := l.now()
-	limited, cancel := context.WithTimeout(ctx, probeWait)
-	defer cancel()
-	err := wait(limited)
+	err := wait(ctx)
 	if ctx.Err() != nil || errors.Is(err, syscall.ENODEV) || errors.Is(err, syscall.EAGAIN) {
 		return // it is gone, or not live any more
 	}
 	result := &Probe{At: began, Took: l.now().Sub(began)}
 	switch {
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, ErrNoAnswer):
 		result.Problem = "no answer within " + probeWait.String()
 	case err != nil:
 		result.Problem = err.Error()

@@ -44,6 +44,10 @@ type job struct {
 
 // result is what the child answers on standard output.
 type result struct {
+	// Begun comes first, and is not the last, where it matters how long the kernel
+	// takes: on a busy node a process takes a while to start.
+	Begun bool `json:"begun,omitempty"`
+
 	Controller string        `json:"controller,omitempty"`
 	Errno      syscall.Errno `json:"errno,omitempty"`
 	Error      string        `json:"error,omitempty"`
@@ -66,6 +70,12 @@ func ChildMain(stdin io.Reader, stdout io.Writer) error {
 	if err := json.NewDecoder(stdin).Decode(&j); err != nil {
 		return fmt.Errorf("read job: %w", err)
 	}
+	answer := json.NewEncoder(stdout)
+	if j.Identify != "" {
+		if err := answer.Encode(result{Begun: true}); err != nil {
+			return err
+		}
+	}
 	var r result
 	name, err := j.run()
 	r.Controller = name
@@ -73,7 +83,7 @@ func ChildMain(stdin io.Reader, stdout io.Writer) error {
 		r.Error = err.Error()
 		errors.As(err, &r.Errno)
 	}
-	return json.NewEncoder(stdout).Encode(r)
+	return answer.Encode(r)
 }
 
 func (j job) run() (string, error) {
@@ -181,30 +191,42 @@ func (j job) open(controller string) (dir int, err error) {
 }
 
 // start runs a job in a child process. The result arrives on the channel,
-// also long after everybody stopped listening.
+// also long after everybody stopped listening; before it, of a job that says so,
+// that it has begun.
 func (e *Engine) start(j job) (<-chan result, error) {
 	j.Fabrics, j.SysFS, j.Registry, j.BootID = e.fabrics, e.attr.root, e.registry.dir, e.bootID
 	input, err := json.Marshal(j)
 	if err != nil {
 		return nil, err
 	}
-	var stdout, stderr bytes.Buffer
+	var stderr bytes.Buffer
 	// No context: a process in the kernel's hands cannot be killed, and one
 	// that was given up must still tell what became of it.
 	cmd := exec.CommandContext(context.Background(), e.child[0], e.child[1:]...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(input), &stdout, &stderr
+	cmd.Stdin, cmd.Stderr = bytes.NewReader(input), &stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
 	// A terminal's Ctrl-C ends the plugin, not the write.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start the process that writes to the kernel: %w", err)
 	}
-	done := make(chan result, 1)
+	done := make(chan result, 2)
 	go func() {
+		answers := json.NewDecoder(stdout)
 		var r result
-		if err := cmd.Wait(); err != nil {
-			r.Error = fmt.Sprintf("the process that writes to the kernel: %v: %s", err, bytes.TrimSpace(stderr.Bytes()))
-		} else if err := json.Unmarshal(stdout.Bytes(), &r); err != nil {
-			r.Error = fmt.Sprintf("the process that writes to the kernel answered %q: %v", stdout.String(), err)
+		err := answers.Decode(&r)
+		if err == nil && r.Begun {
+			done <- r
+			r = result{}
+			err = answers.Decode(&r)
+		}
+		if waitErr := cmd.Wait(); waitErr != nil {
+			r = result{Error: fmt.Sprintf("the process that writes to the kernel: %v: %s", waitErr, bytes.TrimSpace(stderr.Bytes()))}
+		} else if err != nil {
+			r = result{Error: fmt.Sprintf("the process that writes to the kernel answered nothing that makes sense: %v", err)}
 		}
 		done <- r
 	}()

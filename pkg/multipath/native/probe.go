@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -33,15 +34,25 @@ const (
 
 // Probe asks a controller to identify itself, 4 KiB of data, in a process of its
 // own: the kernel waits for the answer as for any admin command, a minute, and
-// resets the controller if none comes.
-func (e *Engine) Probe(c multipath.Controller) (wait func(context.Context) error, err error) {
+// resets the controller if none comes. What it returns waits for the answer no
+// longer than limit, from when the controller was asked: multipath.ErrNoAnswer.
+func (e *Engine) Probe(c multipath.Controller, limit time.Duration) (wait func(context.Context) error, err error) {
 	w, err := e.probes.begin(c, "identify", func(inode uint64) (<-chan result, error) {
 		return e.start(job{Identify: c.Name, Dev: e.dev, Inode: inode})
 	})
 	if err != nil {
 		return nil, err
 	}
-	return w.wait, nil
+	return func(ctx context.Context) error {
+		select {
+		case <-w.begun:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		ctx, cancel := context.WithTimeoutCause(ctx, limit, multipath.ErrNoAnswer)
+		defer cancel()
+		return w.wait(ctx)
+	}, nil
 }
 
 // identify has a controller identify itself, ENODEV if it is gone.

@@ -17,11 +17,12 @@ type writes struct {
 	running map[string]*write // by what is done, and the controller's epoch
 }
 
-// write is one of them; result is set once done is closed.
+// write is one of them; result is set once done is closed. begun is closed when
+// the kernel is at it, of those that tell, or with done.
 type write struct {
-	what   string
-	done   chan struct{}
-	result result
+	what        string
+	begun, done chan struct{}
+	result      result
 }
 
 // begin has start begin a write to a controller, unless the kernel is at it
@@ -41,13 +42,18 @@ func (w *writes) begin(c multipath.Controller, what string, start func(inode uin
 	if err != nil {
 		return nil, err
 	}
-	r := &write{what: what + " " + c.Name, done: make(chan struct{})}
+	r := &write{what: what + " " + c.Name, begun: make(chan struct{}), done: make(chan struct{})}
 	if w.running == nil {
 		w.running = map[string]*write{}
 	}
 	w.running[key] = r
 	go func() {
 		r.result = <-answer
+		tells := r.result.Begun
+		close(r.begun)
+		if tells {
+			r.result = <-answer
+		}
 		w.mu.Lock()
 		delete(w.running, key)
 		w.mu.Unlock()

@@ -71,6 +71,9 @@ func writesJoin(t *testing.T, what string, ask func(context.Context, *Engine, mu
 
 // TestChildWrites: only the very controller that was meant is written to.
 func TestChildWrites(t *testing.T) {
+	set := func(controller string) func(*job) {
+		return func(j *job) { j.Set, j.Attribute, j.Value = controller, "nvme0c0n1/queue/io_timeout", "2000" }
+	}
 	for name, tc := range map[string]struct {
 		what      func(*job) // to whom
 		other     bool       // the controller has been replaced
@@ -83,6 +86,8 @@ func TestChildWrites(t *testing.T) {
 		"reset one that is gone":  {func(j *job) { j.Reset = "nvme7" }, false, "reset_controller", unix.ENODEV, ""},
 		"delete":                  {func(j *job) { j.Delete = "nvme0" }, false, "delete_controller", 0, "1"},
 		"delete another":          {func(j *job) { j.Delete = "nvme0" }, true, "delete_controller", 0, ""},
+		"set":                     {set("nvme0"), false, "nvme0c0n1/queue/io_timeout", 0, "2000"},
+		"set another":             {set("nvme0"), true, "nvme0c0n1/queue/io_timeout", unix.ENODEV, ""},
 		"delete one that is gone": {func(j *job) { j.Delete = "nvme7" }, false, "delete_controller", 0, ""},
 	} {
 		sysfs := t.TempDir()
