@@ -18,6 +18,9 @@ type Features struct {
 	Counters bool
 	// QueueDepth: the I/O policy of that name.
 	QueueDepth bool
+	// DNREnds: a controller whose reconnect is refused for good is given up,
+	// whatever its ctrl_loss_tmo says.
+	DNREnds bool
 }
 
 func (f Features) String() string {
@@ -31,6 +34,7 @@ func (f Features) String() string {
 var (
 	countersSince   = kernel.Release{Major: 7, Minor: 2}
 	queueDepthSince = kernel.Release{Major: 6, Minor: 11}
+	dnrEndsSince    = kernel.Release{Major: 6, Minor: 10}
 )
 
 // Kernel returns the features of the running kernel. Its release decides and
@@ -50,5 +54,6 @@ func featuresOf(release string) (Features, error) {
 		Release:    release,
 		Counters:   !r.Less(countersSince),
 		QueueDepth: !r.Less(queueDepthSince),
+		DNREnds:    !r.Less(dnrEndsSince),
 	}, err
 }

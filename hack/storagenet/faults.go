@@ -80,7 +80,7 @@ func undegrade(h *netlink.Handle, name string) error {
 		return err
 	}
 	for _, q := range qdiscs {
-		if q.Type() == "netem" {
+		if q.Type() == "netem" || q.Type() == "ingress" {
 			if err := h.QdiscDel(q); err != nil {
 				return err
 			}

@@ -1,0 +1,93 @@
+package storagenet
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// BusiestFlow is the host's port of the connection to an address over which most
+// was received: of a controller's connections, one that carries I/O.
+func BusiestFlow(to netip.AddrPort) (port uint16, err error) {
+	family := uint8(unix.AF_INET)
+	if to.Addr().Is6() {
+		family = unix.AF_INET6
+	}
+	all, err := netlink.SocketDiagTCPInfo(family)
+	if err != nil {
+		return 0, fmt.Errorf("connections to %s: %w", to, err)
+	}
+	var most uint64
+	for _, s := range all {
+		remote, _ := netip.AddrFromSlice(s.InetDiagMsg.ID.Destination)
+		if s.TCPInfo == nil || s.InetDiagMsg.ID.DestinationPort != to.Port() || remote.Unmap() != to.Addr() {
+			continue
+		}
+		if s.TCPInfo.Bytes_received >= most {
+			most, port = s.TCPInfo.Bytes_received, s.InetDiagMsg.ID.SourcePort
+		}
+	}
+	if port == 0 {
+		return 0, fmt.Errorf("there is no connection to %s", to)
+	}
+	return port, nil
+}
+
+// CutFlow drops everything that one TCP connection of the host's sends or is sent
+// over the path (IPv4), as a broken link of several that share the traffic does.
+// The others do not notice. Restore ends it.
+func (p *Path) CutFlow(hostPort uint16) error {
+	tcp := nl.IPPROTO_TCP
+	toHost := netlink.Flower{EthType: unix.ETH_P_IP, IPProto: &tcp, DestPort: hostPort}
+	toTarget := netlink.Flower{EthType: unix.ETH_P_IP, IPProto: &tcp, SrcPort: hostPort}
+	if err := errors.Join(p.drop(p.network.host, &toHost), p.drop(p.network.target, &toTarget)); err != nil {
+		return fmt.Errorf("cutting a connection on %s: %w", p.Name, err)
+	}
+	return nil
+}
+
+// largest is how long an IPv4 packet may be that CutLarge lets through.
+const largest = 1023
+
+// CutLarge drops the large packets that come from the target (IPv4), as a switch
+// does that was set up for smaller ones: what is short, such as a keep-alive, is
+// answered as ever. Restore ends it.
+func (p *Path) CutLarge() error {
+	for bit := uint32(largest + 1); bit <= 1<<15; bit <<= 1 {
+		length := netlink.U32{Sel: &nl.TcU32Sel{ // of the total length, in the low half of the first word
+			Flags: nl.TC_U32_TERMINAL, Nkeys: 1, Keys: []nl.TcU32Key{{Mask: bit, Val: bit}},
+		}}
+		if err := p.drop(p.network.host, &length); err != nil {
+			return fmt.Errorf("cutting large packets on %s: %w", p.Name, err)
+		}
+	}
+	return nil
+}
+
+// drop has one end drop what matches as it comes in.
+func (p *Path) drop(h *netlink.Handle, what netlink.Filter) error {
+	link, err := h.LinkByName(p.Name)
+	if err != nil {
+		return err
+	}
+	ingress := netlink.MakeHandle(0xffff, 0)
+	err = h.QdiscAdd(&netlink.Ingress{QdiscAttrs: netlink.QdiscAttrs{
+		LinkIndex: link.Attrs().Index, Handle: ingress, Parent: netlink.HANDLE_INGRESS,
+	}})
+	if err != nil && !errors.Is(err, unix.EEXIST) {
+		return err
+	}
+	*what.Attrs() = netlink.FilterAttrs{LinkIndex: link.Attrs().Index, Parent: ingress, Priority: 1, Protocol: unix.ETH_P_IP}
+	drop := []netlink.Action{&netlink.GenericAction{ActionAttrs: netlink.ActionAttrs{Action: netlink.TC_ACT_SHOT}}}
+	switch f := what.(type) {
+	case *netlink.Flower:
+		f.Actions = drop
+	case *netlink.U32:
+		f.Actions = drop
+	}
+	return h.FilterAdd(what)
+}
