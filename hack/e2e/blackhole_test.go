@@ -229,10 +229,11 @@ func (h *hole) trial(fault func(*hole) error) error {
 	if err != nil {
 		return err
 	}
-	flows, err := sockdiag.To(h.to[0])
+	flows, err := sockdiag.To(sockdiag.ServiceOf(h.to[0]))
 	if err != nil {
 		return err
 	}
+	flows = slices.DeleteFunc(flows, func(s sockdiag.Socket) bool { return s.Remote != h.to[0] })
 	disk.forget()
 	rtt := h.rtt()
 	if err := fault(h); err != nil {
@@ -319,11 +320,13 @@ func (h *hole) window(from time.Time, flows []sockdiag.Socket) error {
 		there := 0
 		err := h.network.Do(func() error {
 			for _, f := range flows {
-				ends, err := sockdiag.To(f.Local)
+				ends, err := sockdiag.To(sockdiag.ServiceOf(f.Local))
 				if err != nil {
 					return err
 				}
-				there += len(ends)
+				if slices.ContainsFunc(ends, func(s sockdiag.Socket) bool { return s.Remote == f.Local }) {
+					there++
+				}
 			}
 			return nil
 		})

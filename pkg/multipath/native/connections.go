@@ -22,7 +22,7 @@ import (
 //	      are in another network namespace
 //	  --> else they are the controller's
 type sockets struct {
-	to      func(netip.AddrPort) ([]sockdiag.Socket, error)
+	to      func(sockdiag.Service) ([]sockdiag.Socket, error)
 	destroy func(sockdiag.Socket) error
 }
 
@@ -72,11 +72,11 @@ func (s sockets) owned(c *multipath.Controller, obs *multipath.Observation, queu
 	return (&asked{to: s.to}).owned(c, obs, queues)
 }
 
-// asked remembers the sockets to each address, so that the kernel goes through
+// asked remembers the sockets to each service, so that the kernel goes through
 // all of the node's only once.
 type asked struct {
-	to      func(netip.AddrPort) ([]sockdiag.Socket, error)
-	answers map[netip.AddrPort]answer
+	to      func(sockdiag.Service) ([]sockdiag.Socket, error)
+	answers map[sockdiag.Service]answer
 }
 
 type answer struct {
@@ -84,14 +84,14 @@ type answer struct {
 	err     error
 }
 
-func (a *asked) ask(remote netip.AddrPort) answer {
-	got, ok := a.answers[remote]
+func (a *asked) ask(s sockdiag.Service) answer {
+	got, ok := a.answers[s]
 	if !ok {
-		got.sockets, got.err = a.to(remote)
+		got.sockets, got.err = a.to(s)
 		if a.answers == nil {
-			a.answers = map[netip.AddrPort]answer{}
+			a.answers = map[sockdiag.Service]answer{}
 		}
-		a.answers[remote] = got
+		a.answers[s] = got
 	}
 	return got
 }
@@ -110,11 +110,13 @@ func (a *asked) owned(c *multipath.Controller, obs *multipath.Observation, queue
 	if err != nil {
 		return nil, err
 	}
-	all := a.ask(e.remote)
+	all := a.ask(sockdiag.ServiceOf(e.remote))
 	if all.err != nil {
 		return nil, all.err
 	}
-	mine := slices.DeleteFunc(slices.Clone(all.sockets), func(s sockdiag.Socket) bool { return s.Local.Addr() != e.local })
+	mine := slices.DeleteFunc(slices.Clone(all.sockets), func(s sockdiag.Socket) bool {
+		return s.Remote != e.remote || s.Local.Addr() != e.local
+	})
 	if len(mine) != want {
 		return nil, fmt.Errorf("%d connections from %s to %s, and %d queues", len(mine), e.local, e.remote, want)
 	}

@@ -2,6 +2,7 @@ package native
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -42,9 +43,15 @@ func TestConnections(t *testing.T) {
 		"its address is a name": {[]multipath.Controller{tcp("nvme0", "storage", near)}, nil, nil, "address"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := sockets{to: func(to netip.AddrPort) (all []sockdiag.Socket, err error) {
+			s := sockets{to: func(service sockdiag.Service) (all []sockdiag.Socket, err error) {
+				to, err := netip.ParseAddrPort(tc.controllers[0].Address.Address())
+				if err != nil || service != sockdiag.ServiceOf(to) {
+					return nil, fmt.Errorf("asked for %+v: %w", service, err)
+				}
+				elsewhere := netip.AddrPortFrom(to.Addr().Next(), to.Port())
 				for _, from := range tc.from {
-					all = append(all, sockdiag.Socket{Local: netip.AddrPortFrom(netip.MustParseAddr(from), 1), Remote: to, Backoff: 3})
+					local := netip.AddrPortFrom(netip.MustParseAddr(from), 1)
+					all = append(all, sockdiag.Socket{Local: local, Remote: to, Backoff: 3}, sockdiag.Socket{Local: local, Remote: elsewhere})
 				}
 				return all, tc.err
 			}}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -44,9 +43,9 @@ type Options struct {
 	// Resets does the same for the resets of controllers, where the kernel does
 	// not count them.
 	Resets func() (KernelCounter, error)
-	// Sockets returns this host's TCP connections to an address, and EndSocket
-	// ends one (package sockdiag).
-	Sockets   func(netip.AddrPort) ([]sockdiag.Socket, error)
+	// Sockets returns this host's TCP connections to a service, and EndSocket ends
+	// one (package sockdiag).
+	Sockets   func(sockdiag.Service) ([]sockdiag.Socket, error)
 	EndSocket func(sockdiag.Socket) error
 	Clock     func() time.Time
 }

@@ -15,9 +15,8 @@ import (
 // where it is not certain whose they are. The tree has two live controllers with
 // three queues each.
 func TestKick(t *testing.T) {
-	connection := func(port uint16, to netip.AddrPort) sockdiag.Socket {
-		from := map[string]string{"192.0.2.2": "192.0.2.1", "192.0.2.18": "192.0.2.17"}[to.Addr().String()]
-		return sockdiag.Socket{Local: netip.AddrPortFrom(netip.MustParseAddr(from), port), Remote: to}
+	connection := func(port uint16, from, to string) sockdiag.Socket {
+		return sockdiag.Socket{Local: netip.AddrPortFrom(netip.MustParseAddr(from), port), Remote: netip.MustParseAddrPort(to + ":4420")}
 	}
 	for name, tc := range map[string]struct {
 		queues  uint16 // how many connections there are to each address
@@ -35,9 +34,9 @@ func TestKick(t *testing.T) {
 			e := testEngine(t, unpack(t, "testdata/7.2.13+deb14-cloud-amd64/live.sysfs"))
 			var ended []string
 			e.sockets = sockets{
-				to: func(to netip.AddrPort) (all []sockdiag.Socket, err error) {
+				to: func(sockdiag.Service) (all []sockdiag.Socket, err error) {
 					for port := range tc.queues {
-						all = append(all, connection(port+1, to))
+						all = append(all, connection(port+1, "192.0.2.1", "192.0.2.2"), connection(port+1, "192.0.2.17", "192.0.2.18"))
 					}
 					return all, nil
 				},

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -84,7 +83,7 @@ func testEngine(t *testing.T, sysfs string) *Engine {
 	e, err := New(Options{
 		SysFS: sysfs, Proc: filepath.Join(dir, "proc"), Dev: filepath.Join(dir, "dev"),
 		Etc: filepath.Join(dir, "etc"), Registry: filepath.Join(dir, "registry"), State: filepath.Join(dir, "state"),
-		Sockets: func(netip.AddrPort) ([]sockdiag.Socket, error) { return nil, nil },
+		Sockets: func(sockdiag.Service) ([]sockdiag.Socket, error) { return nil, nil },
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -13,23 +13,36 @@ import (
 // ErrUnsupported says that this kernel cannot do it.
 var ErrUnsupported = errors.New("not supported by this kernel")
 
-// To returns the connections to an address, whoever in this network namespace
-// has them.
-func To(remote netip.AddrPort) ([]Socket, error) {
-	var id [sizeofID]byte
-	binary.BigEndian.PutUint16(id[remotePort:], remote.Port()) // the kernel selects by ports only
-	answers, err := execute(unix.SOCK_DIAG_BY_FAMILY, netlink.Dump, request(family(remote), connected, id))
-	if err != nil {
-		return nil, fmt.Errorf("connections to %s: %w", remote, err)
+// Service is what connections lead to, as far as the kernel selects by it: a port,
+// at IPv4 or IPv6 addresses.
+type Service struct {
+	Port uint16
+	IPv6 bool
+}
+
+// ServiceOf is the service at an address.
+func ServiceOf(a netip.AddrPort) Service { return Service{a.Port(), a.Addr().Is6()} }
+
+func (s Service) family() uint8 {
+	if s.IPv6 {
+		return unix.AF_INET6
 	}
-	var sockets []Socket
-	for _, a := range answers {
-		s, err := parse(a.Data)
-		if err != nil {
+	return unix.AF_INET
+}
+
+// To returns the connections to a service at whatever address, whoever in this
+// network namespace has them. The kernel goes through all of the node's for it.
+func To(s Service) ([]Socket, error) {
+	var id [sizeofID]byte
+	binary.BigEndian.PutUint16(id[remotePort:], s.Port)
+	answers, err := execute(unix.SOCK_DIAG_BY_FAMILY, netlink.Dump, request(s.family(), connected, id))
+	if err != nil {
+		return nil, fmt.Errorf("connections to port %d: %w", s.Port, err)
+	}
+	sockets := make([]Socket, len(answers))
+	for i, a := range answers {
+		if sockets[i], err = parse(a.Data); err != nil {
 			return nil, err
-		}
-		if s.Remote == remote {
-			sockets = append(sockets, s)
 		}
 	}
 	return sockets, nil
@@ -39,7 +52,7 @@ func To(remote netip.AddrPort) ([]Socket, error) {
 // wait for. A connection that has ended is no failure. It takes CAP_NET_ADMIN
 // and a kernel with CONFIG_INET_DIAG_DESTROY, else ErrUnsupported.
 func Destroy(s Socket) error {
-	_, err := execute(unix.SOCK_DESTROY, netlink.Acknowledge, request(family(s.Remote), connected, s.id))
+	_, err := execute(unix.SOCK_DESTROY, netlink.Acknowledge, request(ServiceOf(s.Remote).family(), connected, s.id))
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESTALE) {
 		return nil // ESTALE: the ports are another connection's by now
 	}
@@ -47,13 +60,6 @@ func Destroy(s Socket) error {
 		return fmt.Errorf("end the connection %s to %s: %w", s.Local, s.Remote, err)
 	}
 	return nil
-}
-
-func family(a netip.AddrPort) uint8 {
-	if a.Addr().Is4() {
-		return unix.AF_INET
-	}
-	return unix.AF_INET6
 }
 
 func execute(command netlink.HeaderType, flags netlink.HeaderFlags, body []byte) ([]netlink.Message, error) {

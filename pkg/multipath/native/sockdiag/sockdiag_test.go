@@ -43,7 +43,7 @@ func address(t *testing.T, a net.Addr) netip.AddrPort {
 // failure of the package: that is shown in a VM.
 func to(t *testing.T, remote netip.AddrPort) Socket {
 	t.Helper()
-	sockets, err := To(remote)
+	sockets, err := To(ServiceOf(remote))
 	if errors.Is(err, ErrUnsupported) || errors.Is(err, unix.EPROTONOSUPPORT) {
 		t.Skip(err)
 	}
