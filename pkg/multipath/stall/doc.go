@@ -30,4 +30,11 @@
 //
 // The last is sure because a request that is not answered in that time makes the
 // kernel give its controller up. A process that is started anew knows of no set.
+//
+// # What is not proved
+//
+// A namespace whose other paths are idle completes nothing through them: one with
+// a single optimized path (ANA), or where round robin has sent every request that
+// its users wait for into the hole. Then nothing is done, and the stall lasts
+// until the kernel's keep-alive or I/O timeout ends it.
 package stall
