@@ -3,6 +3,7 @@ package multipath
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -15,6 +16,7 @@ func TestSources(t *testing.T) {
 		if _, err := l.Ensure(ctx, testVolume("v", uuidA, way1, way2)); err != nil {
 			t.Fatal(err)
 		}
+		sleep(time.Second) // staging waits for one path only
 		for _, step := range []struct {
 			name        string
 			now         [2]string
