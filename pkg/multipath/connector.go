@@ -171,14 +171,14 @@ func (l *Layer) wants(w way) bool {
 	return false
 }
 
-// cancelAttempts ends the running attempts for ways of a subsystem that nobody
-// wants any more, and returns what is closed as each ends: a dial does at once,
-// the kernel's part when the kernel is done.
-func (l *Layer) cancelAttempts(nqn nvme.NQN) (ended []<-chan struct{}) {
+// cancelAttempts ends the running attempts for those ways of a subsystem that are
+// over, which is asked with the state lock held, and returns what is closed as
+// each ends: a dial does at once, the kernel's part when the kernel is done.
+func (l *Layer) cancelAttempts(nqn nvme.NQN, over func(way) bool) (ended []<-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for w, a := range l.attempts {
-		if w.nqn == nqn && a.running() && !l.wants(w) {
+		if w.nqn == nqn && a.running() && over(w) {
 			a.cancel()
 			ended = append(ended, a.done)
 		}

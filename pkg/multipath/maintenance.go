@@ -69,10 +69,8 @@ func (l *Layer) Drain(ctx context.Context, m Maintenance) error {
 		return err
 	}
 	var errs []error
-	for i := range obs.Subsystems {
-		if s := &obs.Subsystems[i]; len(leadingTo(s, m.Address)) > 0 {
-			errs = append(errs, l.drain(ctx, s.NQN, m.Address))
-		}
+	for _, nqn := range l.reachedBy(m.Address) {
+		errs = append(errs, l.drain(ctx, nqn, m.Address))
 	}
 	return errors.Join(append(errs, l.look(ctx))...)
 }
@@ -118,6 +116,20 @@ func (l *Layer) spares(s *Subsystem, address nvme.TransportID) error {
 	return nil
 }
 
+// reachedBy are the subsystems of staged volumes that want paths to an address.
+func (l *Layer) reachedBy(address nvme.TransportID) []nvme.NQN {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var all []nvme.NQN
+	for _, v := range l.volumes {
+		if slices.ContainsFunc(v.Addresses, address.Reaches) {
+			all = append(all, v.SubsystemNQN)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
 // drain takes the controllers of one subsystem down.
 func (l *Layer) drain(ctx context.Context, nqn nvme.NQN, address nvme.TransportID) error {
 	unlock, err := l.subsystems.lock(ctx, nqn)
@@ -125,13 +137,10 @@ func (l *Layer) drain(ctx context.Context, nqn nvme.NQN, address nvme.TransportI
 		return err
 	}
 	defer unlock()
-	obs, err := l.engine.Observe(ctx)
-	if err != nil {
+	rests := func(w way) bool { return address.Reaches(w.address) }
+	s, err := l.settle(ctx, nqn, l.cancelAttempts(nqn, rests))
+	if err != nil || s == nil {
 		return err
-	}
-	s := obs.Subsystem(nqn)
-	if s == nil {
-		return nil
 	}
 	if err := l.spares(s, address); err != nil { // as it is by now
 		return err

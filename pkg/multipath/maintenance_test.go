@@ -80,6 +80,7 @@ func TestMaintenanceForgotten(t *testing.T) {
 		if _, err := l.Ensure(ctx, testVolume("v", uuidA, way1, way2)); err != nil {
 			t.Fatal(err)
 		}
+		sleep(time.Second) // staging waits for one path only
 		if err := l.Drain(ctx, work(way1, time.Minute)); err != nil {
 			t.Fatal(err)
 		}
@@ -102,6 +103,7 @@ func TestMaintenanceNotBack(t *testing.T) {
 		if _, err := l.Ensure(ctx, testVolume("v", uuidA, way1, way2)); err != nil {
 			t.Fatal(err)
 		}
+		sleep(time.Second)
 		if err := l.Drain(ctx, work(way1, time.Hour)); err != nil {
 			t.Fatal(err)
 		}

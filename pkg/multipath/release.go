@@ -94,7 +94,7 @@ func (l *Layer) release(ctx context.Context, volumeID string, nqn nvme.NQN, head
 		// the end, its next run connects the volume anew until it is asked again.
 		klog.FromContext(ctx).Error(err, "Releasing a volume without a note of it", "volumeID", volumeID)
 	}
-	s, err := l.settle(ctx, nqn, l.cancelAttempts(nqn))
+	s, err := l.settle(ctx, nqn, l.cancelAttempts(nqn, func(w way) bool { return !l.wants(w) }))
 	if err != nil {
 		return err
 	}
