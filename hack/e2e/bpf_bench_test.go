@@ -22,7 +22,7 @@ import (
 const (
 	// benchRounds is how often each measurement is made, by turns with the one it
 	// is compared with.
-	benchRounds = 6
+	benchRounds = 4
 	benchDepth  = 32
 	// idleTime is for how long braid-node is watched doing nothing.
 	idleTime = 15 * time.Second
@@ -49,19 +49,34 @@ func BenchmarkBPF(b *testing.B) {
 			s.read(b) // the first is slower than the others
 			b.ResetTimer()
 			for range b.N {
-				var without, with reading
+				// Without them twice: how far two equal things are apart.
+				var before, with, after reading
 				for range benchRounds {
-					without.add(s.read(b))
+					alone(b, func() { before.add(s.read(b)) })
 					counted(b, func() { with.add(s.read(b)) })
+					alone(b, func() { after.add(s.read(b)) })
 				}
-				b.Logf("without: %s", without)
+				b.Logf("without: %s", before)
 				b.Logf("with:    %s", with)
+				b.Logf("without: %s", after)
+				without := before
+				without.add(after)
 				b.ReportMetric(with.iops()/without.iops(), "IOPS-with/without")
 				b.ReportMetric(with.cpu().Seconds()/without.cpu().Seconds(), "CPU/read-with/without")
+				b.ReportMetric(after.iops()/before.iops(), "IOPS-without/without")
+				b.ReportMetric(after.cpu().Seconds()/before.cpu().Seconds(), "CPU/read-without/without")
 			}
 			b.ReportMetric(0, "ns/op") // it is a time that was chosen
 		})
 	}
+}
+
+// alone calls f as counted does, with no program.
+func alone(b *testing.B, f func()) {
+	b.Helper()
+	must(b, guest.Alone(func() error { return nil }))
+	f()
+	must(b, guest.Alone(func() error { return nil }))
 }
 
 // counted calls f while all of Braid's programs count.

@@ -5,6 +5,7 @@ package e2e
 import (
 	"errors"
 	"io/fs"
+	"net/netip"
 	"os"
 	"os/exec"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/braid-csi/braid/hack/check"
 	"github.com/braid-csi/braid/hack/load"
 	"github.com/braid-csi/braid/hack/node"
 	"github.com/braid-csi/braid/hack/nvmehost"
@@ -89,6 +91,24 @@ func countsAll(t *testing.T, n *node.Node) {
 	s.reports(n, v, want...)
 	must(t, reads.Stop())
 	must(t, n.Unstage(s.ctx, v))
+}
+
+// reports waits until braid-node says the same of both paths.
+func (s *targetScene) reports(n *node.Node, v node.Volume, want ...uint64) {
+	s.t.Helper()
+	kernel, err := nvmehost.Kernel()
+	must(s.t, err)
+	s.until("braid-node to report the failovers", func() (bool, error) {
+		report, err := n.Paths(s.ctx, v)
+		if err != nil {
+			return false, err
+		}
+		agree, said, err := check.Failovers(report, sourceOn(kernel), []netip.AddrPort{s.addr(0), s.addr(1)}, want)
+		if agree {
+			s.t.Logf("braid-node reports %s", said)
+		}
+		return agree, err
+	})
 }
 
 // unload ends braid-node and unloads what it had a program in.

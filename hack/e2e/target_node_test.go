@@ -4,7 +4,6 @@ import (
 	"math/rand/v2"
 	"net/netip"
 
-	"github.com/braid-csi/braid/hack/check"
 	"github.com/braid-csi/braid/hack/node"
 	"github.com/braid-csi/braid/hack/nvmehost"
 	"github.com/braid-csi/braid/pkg/nvme"
@@ -54,22 +53,4 @@ func (s *targetScene) failOver(path int) uint64 {
 	n := 1 + rand.Int64N(100)
 	s.inject(path, n, nvme.StatusControllerPathError)
 	return uint64(n)
-}
-
-// reports waits until braid-node says the same of both paths.
-func (s *targetScene) reports(n *node.Node, v node.Volume, want ...uint64) {
-	s.t.Helper()
-	kernel, err := nvmehost.Kernel()
-	must(s.t, err)
-	s.until("braid-node to report the failovers", func() (bool, error) {
-		report, err := n.Paths(s.ctx, v)
-		if err != nil {
-			return false, err
-		}
-		agree, said, err := check.Failovers(report, sourceOn(kernel), []netip.AddrPort{s.addr(0), s.addr(1)}, want)
-		if agree {
-			s.t.Logf("braid-node reports %s", said)
-		}
-		return agree, err
-	})
 }
