@@ -27,6 +27,9 @@
 //	         and quiet for long    +--> faulty, if something happens
 //	         enough
 //
+// A path that was quiet for the stabilisation time since a step counts as fine,
+// though what happened before the step is in the policy's window still.
+//
 // # What is never done
 //
 //   - anything to the last usable path of a namespace, whosever it is: before a

@@ -27,7 +27,10 @@ const (
 )
 
 // ConditionSucceeded of an NVMePathRemediation is true once all of its actions
-// are done, false if one of them failed or was refused, and unknown before.
+// are done and the path that they were to mend has been usable and quiet for the
+// stabilisation time. It is false if one of them failed or was refused, or the
+// fault is still there (FaultPersists), and unknown before: Running, and
+// Stabilizing while the path is to prove itself.
 const ConditionSucceeded = "Succeeded"
 
 // Reasons of conditions that are not those of a finding.
