@@ -73,26 +73,27 @@ func (w *work) pull(ctx context.Context, set *multipath.PathSet, i int, l lever)
 	return l(ctx, set.VolumeID, w.r.Spec.Path, permit)
 }
 
-// surroundings are the records of this node as the API server has them now, this
-// one as it is, and what holds for a path set.
-func (w *work) surroundings(ctx context.Context, set *multipath.PathSet) ([]v1alpha1.NVMePathRemediation, rules, error) {
-	var records v1alpha1.NVMePathRemediationList
+// surroundings are the records of a path set's subsystem as the API server has them
+// now, this one as it is, and what holds for the path set.
+func (w *work) surroundings(ctx context.Context, set *multipath.PathSet) ([]record, rules, error) {
+	var all v1alpha1.NVMePathRemediationList
 	err := request(ctx, func(ctx context.Context) error {
-		return w.api.List(ctx, &records, client.MatchingFields{"spec.nodeName": w.node})
+		return w.api.List(ctx, &all, client.MatchingFields{"spec.nodeName": w.node})
 	})
 	if err != nil {
 		return nil, rules{}, fmt.Errorf("%w: %w", errJournal, err)
 	}
-	for i := range records.Items {
-		if records.Items[i].UID == w.r.UID {
-			records.Items[i].Status = w.status
+	for i := range all.Items {
+		if all.Items[i].UID == w.r.UID {
+			all.Items[i].Status = w.status
 		}
 	}
 	r, known := w.policies.forSet(set)
 	if !known && w.r.Spec.PolicyName != "" {
 		return nil, rules{}, errUnheard
 	}
-	return records.Items, r, nil
+	w.watch(w.layer.Snapshot())
+	return w.sort(all.Items).about(set.SubsystemNQN).records, r, nil
 }
 
 // permit returns what tells whether a step may be done, and notes what hangs then.
@@ -102,7 +103,7 @@ func (w *work) permit(ctx context.Context, set *multipath.PathSet, step remediat
 		return nil, err
 	}
 	return func(set *multipath.PathSet, sub *multipath.Subsystem) error {
-		s := w.situation(ctx, set, sub, r, records, w.r.UID)
+		s := w.situation(ctx, set, sub, r, attempts(records, w.r.UID))
 		if d := remediation.Permit(r.remediation, s, step, w.r.Spec.Path); d.Step == "" {
 			return refusal{d}
 		}
@@ -121,7 +122,7 @@ func (w *work) wanted(ctx context.Context, set *multipath.PathSet, step remediat
 	if err != nil {
 		return err
 	}
-	s := w.situation(ctx, set, w.layer.Subsystem(set.SubsystemNQN), r, records, w.r.UID)
+	s := w.situation(ctx, set, w.layer.Subsystem(set.SubsystemNQN), r, attempts(records, w.r.UID))
 	d := remediation.Next(r.remediation, s)
 	switch {
 	case d.Step == step && (d.Path == w.r.Spec.Path || step == remediation.ResetCounters):

@@ -11,20 +11,13 @@ import (
 	"github.com/braid-csi/braid/pkg/remediation"
 )
 
-// attempts are the steps on record that were begun in a subsystem, oldest first,
-// without what the asking record is at. volumes are the path sets of this node, of which
-// those of other subsystems have no volume; one that has left the node may have
-// been of any.
-func attempts(volumes map[string]string, records []v1alpha1.NVMePathRemediation, asking types.UID) []remediation.Attempt {
+// attempts are the steps on record that were begun, oldest first, without what the
+// asking record is at.
+func attempts(records []record, asking types.UID) []remediation.Attempt {
 	var all []remediation.Attempt
-	for i := range records {
-		r := &records[i]
-		volume, staged := volumes[r.Spec.PathSet]
-		if staged && volume == "" {
-			continue
-		}
+	for _, r := range records {
 		for _, step := range r.Status.Steps {
-			if a, begun := attempt(r, step, volume); begun && (r.UID != asking || !a.Ended.IsZero()) {
+			if a, begun := attempt(r, step); begun && (r.UID != asking || !a.Ended.IsZero()) {
 				all = append(all, a)
 			}
 		}
@@ -36,13 +29,13 @@ func attempts(volumes map[string]string, records []v1alpha1.NVMePathRemediation,
 // attempt is what a step on record was, if it was begun. One that a node was
 // refused to take by itself counts too, so that it is not asked for again at
 // once.
-func attempt(r *v1alpha1.NVMePathRemediation, s v1alpha1.RemediationStep, volume string) (remediation.Attempt, bool) {
+func attempt(r record, s v1alpha1.RemediationStep) (remediation.Attempt, bool) {
 	a := remediation.Attempt{Step: remediation.Step(s.Action), Path: r.Spec.Path, Requests: s.Requests, Began: timeOf(s.StartTime), Ended: timeOf(s.Time)}
 	if a.Began.IsZero() {
 		a.Began = a.Ended
 	}
 	if a.Step == remediation.ResetCounters {
-		a.Path = volume
+		a.Path = r.volume
 	}
 	switch s.Outcome {
 	case v1alpha1.StepSkipped:
@@ -61,7 +54,5 @@ func timeOf(t *metav1.Time) time.Time {
 	return t.Time
 }
 
-// waiting tells whether a record asks for something that was not begun.
-func waiting(r *v1alpha1.NVMePathRemediation) bool {
-	return !over(r) && len(r.Status.Steps) == 0
-}
+// waiting tells whether an open record asks for something that was not begun.
+func waiting(r *v1alpha1.NVMePathRemediation) bool { return len(r.Status.Steps) == 0 }

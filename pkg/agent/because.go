@@ -76,10 +76,10 @@ func because(set *multipath.PathSet, d remediation.Decision) string {
 }
 
 // lastOf names what was last done about a path set.
-func lastOf(name string, records []v1alpha1.NVMePathRemediation) string {
+func lastOf(name string, records []record) string {
 	last := ""
-	for i := range records {
-		if r := &records[i]; r.Spec.PathSet == name {
+	for _, r := range records {
+		if r.Spec.PathSet == name {
 			last = max(last, r.CreationTimestamp.UTC().Format("2006-01-02T15:04:05")+string(r.UID))
 		}
 	}

@@ -2,13 +2,13 @@ package agent
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
-	"k8s.io/apimachinery/pkg/types"
-
 	"github.com/braid-csi/braid/pkg/api/v1alpha1"
 	"github.com/braid-csi/braid/pkg/multipath"
+	"github.com/braid-csi/braid/pkg/nvme"
 	"github.com/braid-csi/braid/pkg/remediation"
 )
 
@@ -22,6 +22,14 @@ type overview struct {
 	mu sync.Mutex // guards what follows
 	// usable is since when each path of each volume has been usable.
 	usable map[string]map[string]time.Time
+	// places are the path sets of this node, by their names.
+	places map[string]place
+}
+
+// place is what a path set is of.
+type place struct {
+	volume    string
+	subsystem nvme.NQN
 }
 
 func newOverview(node string, l remedies, p *policies, now func() time.Time) *overview {
@@ -34,6 +42,7 @@ func (o *overview) watch(snap *multipath.Snapshot) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	usable := make(map[string]map[string]time.Time, len(snap.PathSets))
+	o.places = make(map[string]place, len(snap.PathSets))
 	for i := range snap.PathSets {
 		set := &snap.PathSets[i]
 		paths := map[string]time.Time{}
@@ -48,17 +57,18 @@ func (o *overview) watch(snap *multipath.Snapshot) {
 			}
 		}
 		usable[set.VolumeID] = paths
+		o.places[Name(o.node, set.VolumeID)] = place{set.VolumeID, set.SubsystemNQN}
 	}
 	o.usable = usable
 }
 
-// situation is what is to be known about a path set. asking is the record that
-// wants to know, "" for none.
-func (o *overview) situation(ctx context.Context, set *multipath.PathSet, sub *multipath.Subsystem, r rules, records []v1alpha1.NVMePathRemediation, asking types.UID) remediation.Situation {
+// situation is what is to be known about a path set, in whose subsystem these
+// attempts were made.
+func (o *overview) situation(ctx context.Context, set *multipath.PathSet, sub *multipath.Subsystem, r rules, tried []remediation.Attempt) remediation.Situation {
 	s := remediation.Situation{
 		Now: o.now(), Set: set, Subsystem: sub, Suspended: r.suspended,
 		Evidence: o.layer.Evidence(ctx, sub), UsableSince: map[string]time.Time{},
-		Attempts: attempts(o.namesakes(set), records, asking),
+		Attempts: tried,
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -68,17 +78,58 @@ func (o *overview) situation(ctx context.Context, set *multipath.PathSet, sub *m
 	return s
 }
 
-// namesakes are the path sets on this node, by their names: those of the set's
-// subsystem with their volumes, the others with none.
-func (o *overview) namesakes(set *multipath.PathSet) map[string]string {
-	volumes := map[string]string{}
-	snap := o.layer.Snapshot()
-	for i := range snap.PathSets {
-		one := &snap.PathSets[i]
-		name := Name(o.node, one.VolumeID)
-		if volumes[name] = ""; one.SubsystemNQN == set.SubsystemNQN {
-			volumes[name] = one.VolumeID
+// record is a remediation, with the volume that it is about; "" if that has left
+// the node.
+type record struct {
+	*v1alpha1.NVMePathRemediation
+	volume string
+}
+
+// file is what is on record about a subsystem.
+type file struct {
+	records []record
+	// open are those that are not over, and tried all steps that were begun.
+	open  []record
+	tried []remediation.Attempt
+}
+
+// files are made when they are asked for, once.
+type files struct {
+	of map[nvme.NQN][]record
+	// left are about volumes that have left the node: they may have been of any
+	// subsystem.
+	left []record
+	made map[nvme.NQN]*file
+}
+
+// sort sorts remediations by the subsystems of their volumes.
+func (o *overview) sort(all []v1alpha1.NVMePathRemediation) *files {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	f := &files{of: map[nvme.NQN][]record{}, made: map[nvme.NQN]*file{}}
+	for i := range all {
+		one := &all[i]
+		if p, staged := o.places[one.Spec.PathSet]; staged {
+			f.of[p.subsystem] = append(f.of[p.subsystem], record{one, p.volume})
+		} else {
+			f.left = append(f.left, record{one, ""})
 		}
 	}
-	return volumes
+	return f
+}
+
+// about returns a subsystem's file.
+func (f *files) about(nqn nvme.NQN) *file {
+	made := f.made[nqn]
+	if made == nil {
+		made = &file{records: slices.Concat(f.of[nqn], f.left)}
+		made.tried = attempts(made.records, "")
+		for _, r := range made.records {
+			if !over(r.NVMePathRemediation) {
+				made.open = append(made.open, r)
+			}
+		}
+		f.made[nqn] = made
+	}
+	return made
 }

@@ -77,26 +77,27 @@ func (w *steward) round(ctx context.Context) error {
 	if err := w.policies.readVolumes(ctx, w.api, snap, w.now()); err != nil {
 		return err
 	}
-	var records v1alpha1.NVMePathRemediationList
-	if err := w.heard.List(ctx, &records); err != nil {
+	var heard v1alpha1.NVMePathRemediationList
+	if err := w.heard.List(ctx, &heard); err != nil {
 		return err
 	}
+	sorted := w.sort(heard.Items)
 	for i := range snap.PathSets {
 		set := &snap.PathSets[i]
 		r, known := w.policies.forSet(set)
 		if !known || len(r.remediation.Steps) == 0 {
 			continue
 		}
-		if err := w.mind(ctx, set, r, records.Items); err != nil {
+		if err := w.mind(ctx, set, r, sorted.about(set.SubsystemNQN)); err != nil {
 			return fmt.Errorf("path set %s: %w", Name(w.node, set.VolumeID), err)
 		}
 	}
-	return w.sweep(ctx, snap, records.Items)
+	return w.sweep(ctx, snap, heard.Items)
 }
 
 // mind asks for what is to be done about a path set, if anything is.
-func (w *steward) mind(ctx context.Context, set *multipath.PathSet, r rules, records []v1alpha1.NVMePathRemediation) error {
-	if d := w.next(ctx, set, r, records); d.Step == "" {
+func (w *steward) mind(ctx context.Context, set *multipath.PathSet, r rules, heard *file) error {
+	if d := w.next(ctx, set, r, heard); d.Step == "" {
 		w.say(ctx, set, r, d)
 		return nil
 	}
@@ -107,30 +108,28 @@ func (w *steward) mind(ctx context.Context, set *multipath.PathSet, r rules, rec
 	if err != nil {
 		return err
 	}
-	d := w.next(ctx, set, r, now.Items)
+	all := w.sort(now.Items).about(set.SubsystemNQN)
+	d := w.next(ctx, set, r, all)
 	w.say(ctx, set, r, d)
 	if d.Step == "" {
 		return nil
 	}
-	return w.ask(ctx, set, r, d, now.Items)
+	return w.ask(ctx, set, r, d, all.records)
 }
 
 // next is what is to be done about a path set, or why nothing is. What is asked
 // for but was not begun is waited for, and so is the end of another record about
 // the same.
-func (w *steward) next(ctx context.Context, set *multipath.PathSet, r rules, records []v1alpha1.NVMePathRemediation) remediation.Decision {
-	volumes, name := w.namesakes(set), Name(w.node, set.VolumeID)
-	for i := range records {
-		one := &records[i]
-		if volume, staged := volumes[one.Spec.PathSet]; waiting(one) && (volume != "" || !staged) {
+func (w *steward) next(ctx context.Context, set *multipath.PathSet, r rules, f *file) remediation.Decision {
+	for _, one := range f.open {
+		if waiting(one.NVMePathRemediation) {
 			return remediation.Decision{Reason: remediation.InProgress, Message: one.Name + " was not begun yet"}
 		}
 	}
-	s := w.situation(ctx, set, w.layer.Subsystem(set.SubsystemNQN), r, records, "")
+	s := w.situation(ctx, set, w.layer.Subsystem(set.SubsystemNQN), r, f.tried)
 	d := remediation.Next(r.remediation, s)
-	for i := range records {
-		one := &records[i]
-		if !over(one) && (one.Spec.PathSet == name && d.Step == remediation.ResetCounters || one.Spec.Path == d.Path && d.Path != "") {
+	for _, one := range f.open {
+		if one.volume == set.VolumeID && d.Step == remediation.ResetCounters || one.Spec.Path == d.Path && d.Path != "" {
 			return remediation.Decision{Path: d.Path, Reason: remediation.InProgress, Message: one.Name + " is not over yet"}
 		}
 	}
@@ -139,7 +138,7 @@ func (w *steward) next(ctx context.Context, set *multipath.PathSet, r rules, rec
 
 // ask makes a remediation of a decision. Its name is made of what led to it, so
 // that asking twice is asking once.
-func (w *steward) ask(ctx context.Context, set *multipath.PathSet, r rules, d remediation.Decision, records []v1alpha1.NVMePathRemediation) error {
+func (w *steward) ask(ctx context.Context, set *multipath.PathSet, r rules, d remediation.Decision, records []record) error {
 	user, err := w.whoami(ctx)
 	if err != nil {
 		return err

@@ -27,7 +27,7 @@ func (w *work) verify(ctx context.Context, n int) (failure error, wait time.Dura
 	if err != nil {
 		return nil, 0, err
 	}
-	s := w.situation(ctx, set, w.layer.Subsystem(set.SubsystemNQN), r, records, "")
+	s := w.situation(ctx, set, w.layer.Subsystem(set.SubsystemNQN), r, attempts(records, ""))
 	d := remediation.Verify(r.remediation, s, w.r.Spec.Path, ended)
 	switch d.Reason {
 	case remediation.Over:
