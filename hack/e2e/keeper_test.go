@@ -50,7 +50,7 @@ func newKeeper(ctx context.Context, t testing.TB, name string) *keeper {
 		}
 	}})
 	must(t, err)
-	running, cancel := context.WithCancel(ctx)
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx)) // volumes are released when the test's has ended
 	var parts sync.WaitGroup
 	parts.Go(func() {
 		if err := k.layer.Run(running); err != nil {
@@ -95,7 +95,9 @@ func (k *keeper) release(volumeID string) {
 	k.mu.Lock()
 	delete(k.policies, volumeID)
 	k.mu.Unlock()
-	if err := k.layer.Release(k.ctx, volumeID, ""); err != nil {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(k.ctx), patience)
+	defer cancel()
+	if err := k.layer.Release(ctx, volumeID, ""); err != nil {
 		k.t.Error(err)
 	}
 }
