@@ -41,10 +41,10 @@ func BusiestFlow(to netip.AddrPort) (port uint16, err error) {
 // over the path (IPv4), as a broken link of several that share the traffic does.
 // The others do not notice. Restore ends it.
 func (p *Path) CutFlow(hostPort uint16) error {
-	tcp := nl.IPPROTO_TCP
-	toHost := netlink.Flower{EthType: unix.ETH_P_IP, IPProto: &tcp, DestPort: hostPort}
-	toTarget := netlink.Flower{EthType: unix.ETH_P_IP, IPProto: &tcp, SrcPort: hostPort}
-	if err := errors.Join(p.drop(p.network.host, &toHost), p.drop(p.network.target, &toTarget)); err != nil {
+	// The ports are the first word behind an IP header without options.
+	toHost := match(20, 0x0000ffff, uint32(hostPort))
+	toTarget := match(20, 0xffff0000, uint32(hostPort)<<16)
+	if err := errors.Join(p.drop(p.network.host, toHost), p.drop(p.network.target, toTarget)); err != nil {
 		return fmt.Errorf("cutting a connection on %s: %w", p.Name, err)
 	}
 	return nil
@@ -58,18 +58,24 @@ const largest = 1023
 // answered as ever. Restore ends it.
 func (p *Path) CutLarge() error {
 	for bit := uint32(largest + 1); bit <= 1<<15; bit <<= 1 {
-		length := netlink.U32{Sel: &nl.TcU32Sel{ // of the total length, in the low half of the first word
-			Flags: nl.TC_U32_TERMINAL, Nkeys: 1, Keys: []nl.TcU32Key{{Mask: bit, Val: bit}},
-		}}
-		if err := p.drop(p.network.host, &length); err != nil {
+		// The packet's length is the low half of its first word.
+		if err := p.drop(p.network.host, match(0, bit, bit)); err != nil {
 			return fmt.Errorf("cutting large packets on %s: %w", p.Name, err)
 		}
 	}
 	return nil
 }
 
+// match is a filter for packets of which the word at an offset, as far as the mask
+// goes, has a value.
+func match(offset int32, mask, value uint32) *netlink.U32 {
+	return &netlink.U32{Sel: &nl.TcU32Sel{
+		Flags: nl.TC_U32_TERMINAL, Nkeys: 1, Keys: []nl.TcU32Key{{Mask: mask, Val: value, Off: offset}},
+	}}
+}
+
 // drop has one end drop what matches as it comes in.
-func (p *Path) drop(h *netlink.Handle, what netlink.Filter) error {
+func (p *Path) drop(h *netlink.Handle, what *netlink.U32) error {
 	link, err := h.LinkByName(p.Name)
 	if err != nil {
 		return err
@@ -81,13 +87,7 @@ func (p *Path) drop(h *netlink.Handle, what netlink.Filter) error {
 	if err != nil && !errors.Is(err, unix.EEXIST) {
 		return err
 	}
-	*what.Attrs() = netlink.FilterAttrs{LinkIndex: link.Attrs().Index, Parent: ingress, Priority: 1, Protocol: unix.ETH_P_IP}
-	drop := []netlink.Action{&netlink.GenericAction{ActionAttrs: netlink.ActionAttrs{Action: netlink.TC_ACT_SHOT}}}
-	switch f := what.(type) {
-	case *netlink.Flower:
-		f.Actions = drop
-	case *netlink.U32:
-		f.Actions = drop
-	}
+	what.FilterAttrs = netlink.FilterAttrs{LinkIndex: link.Attrs().Index, Parent: ingress, Priority: 1, Protocol: unix.ETH_P_IP}
+	what.Actions = []netlink.Action{&netlink.GenericAction{ActionAttrs: netlink.ActionAttrs{Action: netlink.TC_ACT_SHOT}}}
 	return h.FilterAdd(what)
 }
