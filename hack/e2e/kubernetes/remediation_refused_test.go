@@ -15,7 +15,7 @@ import (
 // else's namespace depends on, and then the volume itself: nothing is done to it,
 // by policy or by hand, and it is said why. Once neither does, the policy acts.
 func TestRemediationLastUsablePath(t *testing.T) {
-	const group = 2
+	const own, group = 1, 2
 	s := newSceneOver(t, alphaOn, []rig.Namespace{{SizeMB: 64, Delay: slow}, {UUID: uuid("neighbour"), SizeMB: 16, ANAGroup: group}})
 	must(t, s.rig.SetANAState(s.ctx, 0, group, nvmet.Optimized)) // and not by the second path
 	s.policy(strict, "10m")
@@ -30,7 +30,9 @@ func TestRemediationLastUsablePath(t *testing.T) {
 	s.says(set, "NotRemediated", "LastUsablePath")
 	s.asks(set, "for-a-neighbour", path.Address, "ResetController")
 	neighbour := s.came("for-a-neighbour", refused)
-	s.cutPath(1)
+	must(t, s.rig.SetANAState(s.ctx, 1, group, nvmet.Optimized))
+	must(t, s.rig.SetANAState(s.ctx, 1, own, nvmet.Inaccessible))
+	s.waitSet("the second path to be inaccessible", func(set v1alpha1.NVMePathSet) error { return usable(set, s.addr(1), false) })
 	s.asks(set, "for-itself", path.Address, "ResetController")
 	itself := s.came("for-itself", refused)
 	if before, after := neighbour.Status.Steps[0].Message, itself.Status.Steps[0].Message; before == after || !strings.Contains(after, before[strings.LastIndex(before, " "):]) {
@@ -38,9 +40,8 @@ func TestRemediationLastUsablePath(t *testing.T) {
 	}
 	s.notReset(before, 0)
 
-	s.repairPath(1)
+	must(t, s.rig.SetANAState(s.ctx, 1, own, nvmet.Optimized))
 	s.usableAgain(1)
-	must(t, s.rig.SetANAState(s.ctx, 1, group, nvmet.Optimized))
 	all := s.remediated(set, 3)
 	if r := all[len(all)-1]; !strings.HasPrefix(lab.Outcome(r), "True/Done, ResetController Done") {
 		t.Errorf("once there was nothing against it, it has come to %s", lab.Outcome(r))
