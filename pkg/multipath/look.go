@@ -27,9 +27,8 @@ func (l *Layer) lookLocked(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.elapse(ctx)
+	maintained := l.elapse(ctx)
 	volumes, failed := l.state()
-	maintained := l.maintenance()
 	// A ledger that cannot be written must neither blind health nor keep a
 	// volume from being staged or released.
 	l.complain(ctx, l.sample(ctx, volumes, obs))

@@ -61,7 +61,7 @@ func (l *Layer) Drain(ctx context.Context, m Maintenance) error {
 		return err
 	}
 	for i := range obs.Subsystems {
-		if err := l.spares(&obs.Subsystems[i], m.Address); err != nil {
+		if err := spares(&obs.Subsystems[i], m.Address); err != nil {
 			return err
 		}
 	}
@@ -97,21 +97,17 @@ func leadingTo(s *Subsystem, address nvme.TransportID) []Controller {
 }
 
 // spares refuses to take down controllers on which a namespace depends.
-func (l *Layer) spares(s *Subsystem, address nvme.TransportID) error {
+func spares(s *Subsystem, address nvme.TransportID) error {
 	leaving := map[string]bool{}
 	for _, c := range leadingTo(s, address) {
 		leaving[c.Name] = true
 	}
-	for _, h := range s.Heads {
-		there, stays := false, false
-		for _, p := range h.Paths {
-			c := s.Controller(p.Controller)
-			there = there || leaving[p.Controller]
-			stays = stays || !leaving[p.Controller] && c != nil && nvme.Usable(c.State, p.ANAState)
-		}
-		if there && !stays {
-			return fmt.Errorf("%w: %s of %s has no other usable path than by %s", ErrLastPath, h.Name, s.NQN, address)
-		}
+	usable := func(p HeadPath) bool {
+		c := s.Controller(p.Controller)
+		return c != nil && nvme.Usable(c.State, p.ANAState)
+	}
+	if h := s.DependsOn(func(controller string) bool { return leaving[controller] }, usable); h != nil {
+		return fmt.Errorf("%w: %s of %s has no other usable path than by %s", ErrLastPath, h.Name, s.NQN, address)
 	}
 	return nil
 }
@@ -142,7 +138,7 @@ func (l *Layer) drain(ctx context.Context, nqn nvme.NQN, address nvme.TransportI
 	if err != nil || s == nil {
 		return err
 	}
-	if err := l.spares(s, address); err != nil { // as it is by now
+	if err := spares(s, address); err != nil { // as it is by now
 		return err
 	}
 	for _, c := range leadingTo(s, address) {
@@ -220,9 +216,9 @@ func (l *Layer) amend(change func(map[nvme.TransportID]Maintenance)) error {
 	return nil
 }
 
-// elapse ends maintenance whose time is over. One that was forgotten has its
-// paths brought back.
-func (l *Layer) elapse(ctx context.Context) {
+// elapse ends maintenance whose time is over, and returns what there is then. One
+// that was forgotten has its paths brought back.
+func (l *Layer) elapse(ctx context.Context) map[nvme.TransportID]Maintenance {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	all, now := maps.Clone(l.maintained), l.now()
@@ -239,12 +235,13 @@ func (l *Layer) elapse(ctx context.Context) {
 		klog.FromContext(ctx).Info("Maintenance is over", "address", address.String(), "by", m.By, "reason", m.Reason, "returning", m.Returning)
 	}
 	if maps.Equal(all, l.maintained) {
-		return
+		return all
 	}
 	l.maintained = all
 	if err := l.store.saveMaintenance(all); err != nil {
 		klog.FromContext(ctx).Error(err, "Maintenance that is over stays on record")
 	}
+	return all
 }
 
 // maintenanceOf returns the maintenance that an address is under, nil for none.

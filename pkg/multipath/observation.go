@@ -1,6 +1,7 @@
 package multipath
 
 import (
+	"slices"
 	"time"
 
 	"github.com/braid-csi/braid/pkg/multipath/ledger"
@@ -101,6 +102,20 @@ func (s *Subsystem) Controller(name string) *Controller {
 	for i := range s.Controllers {
 		if s.Controllers[i].Name == name {
 			return &s.Controllers[i]
+		}
+	}
+	return nil
+}
+
+// DependsOn returns a head to which controllers lead that are leaving and no other
+// path that is usable, nil for none.
+func (s *Subsystem) DependsOn(leaving func(controller string) bool, usable func(HeadPath) bool) *Head {
+	for i := range s.Heads {
+		h := &s.Heads[i]
+		goes := func(p HeadPath) bool { return leaving(p.Controller) }
+		stays := func(p HeadPath) bool { return !leaving(p.Controller) && usable(p) }
+		if slices.ContainsFunc(h.Paths, goes) && !slices.ContainsFunc(h.Paths, stays) {
+			return h
 		}
 	}
 	return nil

@@ -41,7 +41,8 @@ func Permit(p Policy, s Situation, step Step, key string) Decision {
 	if s.tried(evidence.Requests) {
 		return no(key, SameRequests, "the requests that hang hung before, and a step did not help them")
 	}
-	if head := s.dependsOn(c.Name); head != nil {
+	alone := func(controller string) bool { return controller == c.Name }
+	if head := s.Subsystem.DependsOn(alone, s.usable); head != nil {
 		return no(key, LastUsablePath, "%s has no other usable path than %s", head.Name, c.Name)
 	}
 	return Decision{Step: step, Path: key}
@@ -66,19 +67,6 @@ func needs(step Step, f fault, c *multipath.Controller, e multipath.Evidence) st
 		return c.Name + " is " + string(c.State) // the snapshot is older
 	}
 	return ""
-}
-
-// dependsOn returns a namespace of the controller's that no other one reaches.
-func (s *Situation) dependsOn(controller string) *multipath.Head {
-	for i := range s.Subsystem.Heads {
-		h := &s.Subsystem.Heads[i]
-		through := func(p multipath.HeadPath) bool { return p.Controller == controller }
-		another := func(p multipath.HeadPath) bool { return p.Controller != controller && s.usable(p) }
-		if slices.ContainsFunc(h.Paths, through) && !slices.ContainsFunc(h.Paths, another) {
-			return h
-		}
-	}
-	return nil
 }
 
 // usable tells whether I/O can take a path, as far as the kernel and the

@@ -99,8 +99,8 @@ func TestRemediationAPIServerAway(t *testing.T) {
 }
 
 // TestRemediationAgentKilled kills braid-node as a remediation appears, and again
-// when its first step has ended, while the path is to prove itself. No controller is reset twice for one record,
-// none stays open, and in the end counters are reset.
+// when its first step has ended, while the path is to prove itself. No controller
+// is reset twice for one record, none stays open, and in the end counters are reset.
 func TestRemediationAgentKilled(t *testing.T) {
 	s := newScene(t, alphaOn)
 	s.policy(strict, "10m")
