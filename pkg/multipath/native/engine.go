@@ -71,7 +71,7 @@ type Engine struct {
 	sockets   sockets
 	stalls    stalls
 
-	deletions, controllerResets, timeouts, probes writes
+	writes writes
 
 	hostMu sync.Mutex // guards host, which the first Connect decides
 	host   Host

@@ -56,7 +56,7 @@ func controllerOf(obs *multipath.Observation, c multipath.Controller) *multipath
 // a controller's path, and returns what waits for the end of that: the kernel may
 // wait for the requests in flight first.
 func (e *Engine) SetIOTimeout(c multipath.Controller, p multipath.HeadPath, to time.Duration) (wait func(context.Context) error, err error) {
-	w, err := e.timeouts.begin(c, "set the I/O timeout of "+p.Name+" on", func(inode uint64) (<-chan result, error) {
+	w, err := e.writes.begin(c, "set the I/O timeout of "+p.Name+" on", func(inode uint64) (<-chan result, error) {
 		return e.start(job{Set: c.Name, Attribute: p.Name + "/queue/io_timeout", Value: fmt.Sprint(to.Milliseconds()), Inode: inode})
 	})
 	if err != nil {

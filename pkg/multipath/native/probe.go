@@ -37,7 +37,7 @@ const (
 // resets the controller if none comes. What it returns waits for the answer no
 // longer than limit, from when the controller was asked: multipath.ErrNoAnswer.
 func (e *Engine) Probe(c multipath.Controller, limit time.Duration) (wait func(context.Context) error, err error) {
-	w, err := e.probes.begin(c, "identify", func(inode uint64) (<-chan result, error) {
+	w, err := e.writes.begin(c, "identify", func(inode uint64) (<-chan result, error) {
 		return e.start(job{Identify: c.Name, Dev: e.dev, Inode: inode})
 	})
 	if err != nil {

@@ -8,10 +8,10 @@ import (
 	"github.com/braid-csi/braid/pkg/multipath"
 )
 
-// writes are those of one kind that the kernel is at for Braid. With a path that
-// is silent one takes up to two minutes, in which it may be asked for again and
-// again: one process waits for each, and all callers wait for that one. The zero
-// value is ready.
+// writes are those that the kernel is at for Braid. With a path that is silent one
+// takes up to two minutes, in which it may be asked for again and again: one
+// process waits for each, and all callers wait for that one. The zero value is
+// ready.
 type writes struct {
 	mu      sync.Mutex
 	running map[string]*write // by what is done, and the controller's epoch
@@ -77,7 +77,7 @@ func (w *write) wait(ctx context.Context) error {
 
 // delete has the kernel take a controller down, if it is not at it already.
 func (e *Engine) delete(c multipath.Controller) (*write, error) {
-	return e.deletions.begin(c, "delete", func(inode uint64) (<-chan result, error) {
+	return e.writes.begin(c, "delete", func(inode uint64) (<-chan result, error) {
 		return e.start(job{Delete: c.Name, Inode: inode})
 	})
 }
@@ -88,7 +88,7 @@ func (e *Engine) delete(c multipath.Controller) (*write, error) {
 // the path stays down (Linux 6.12). A reset that the kernel gives up in favour
 // of connecting again and again fails with ENETRESET.
 func (e *Engine) ResetController(c multipath.Controller) (wait func(context.Context) error, err error) {
-	w, err := e.controllerResets.begin(c, "reset", func(inode uint64) (<-chan result, error) {
+	w, err := e.writes.begin(c, "reset", func(inode uint64) (<-chan result, error) {
 		return e.start(job{Reset: c.Name, Inode: inode})
 	})
 	if err != nil {
