@@ -81,14 +81,14 @@ func holes() []*hole {
 // TestRemediationBlackHoleWhole has a path go silent under I/O, and measures for
 // how long the slowest I/O hangs.
 func TestRemediationBlackHoleWhole(t *testing.T) {
-	blackHoles(t, func(h *hole) error { return h.path.Cut() })
+	blackHoles(t, func(h *hole, _ *load.Writer) error { return h.path.Cut() })
 }
 
 // TestRemediationBlackHoleSingleFlow does it to one I/O queue's connection. The
 // admin queue's keep-alive goes on as if nothing were wrong.
 func TestRemediationBlackHoleSingleFlow(t *testing.T) {
-	blackHoles(t, func(h *hole) error {
-		port, err := storagenet.BusiestFlow(h.to[0])
+	blackHoles(t, func(h *hole, w *load.Writer) error {
+		port, err := h.flow(w)
 		if err != nil {
 			return err
 		}
@@ -96,7 +96,7 @@ func TestRemediationBlackHoleSingleFlow(t *testing.T) {
 	})
 }
 
-func blackHoles(t *testing.T, fault func(*hole) error) {
+func blackHoles(t *testing.T, fault func(*hole, *load.Writer) error) {
 	has, err := nvmehost.Kernel()
 	must(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
@@ -199,7 +199,7 @@ func (h *hole) volumeID() string { return string(h.nqn) }
 
 // run has the path die until there is enough. Trials of several holes run side by
 // side, each on a network path of its own.
-func (h *hole) run(fault func(*hole) error, enough func() bool) {
+func (h *hole) run(fault func(*hole, *load.Writer) error, enough func() bool) {
 	for !enough() && h.ctx.Err() == nil && !h.t.Failed() {
 		if err := h.trial(fault); err != nil {
 			h.t.Errorf("%s, trial %d: %v", h.name, len(h.stalls)+1, err)
@@ -208,8 +208,19 @@ func (h *hole) run(fault func(*hole) error, enough func() bool) {
 	}
 }
 
+// flow is the host's port of a connection that carries I/O.
+func (h *hole) flow(w *load.Writer) (uint16, error) {
+	return storagenet.BusiestFlow(h.to[0], func() error { return h.goesOn(w) })
+}
+
+// goesOn waits for I/O.
+func (h *hole) goesOn(w *load.Writer) error {
+	enough := w.Stats().Verified + 16
+	return h.until("I/O", func() (bool, error) { return w.Stats().Verified > enough, w.Err() })
+}
+
 // trial is one death of the path, from all well to all well.
-func (h *hole) trial(fault func(*hole) error) error {
+func (h *hole) trial(fault func(*hole, *load.Writer) error) error {
 	if err := h.quiet(); err != nil {
 		return err
 	}
@@ -225,8 +236,7 @@ func (h *hole) trial(fault func(*hole) error) error {
 	if err != nil {
 		return err
 	}
-	err = h.until("I/O", func() (bool, error) { return w.Stats().Verified > 16, w.Err() })
-	if err != nil {
+	if err := h.goesOn(w); err != nil {
 		return err
 	}
 	flows, err := sockdiag.To(sockdiag.ServiceOf(h.to[0]))
@@ -236,7 +246,7 @@ func (h *hole) trial(fault func(*hole) error) error {
 	flows = slices.DeleteFunc(flows, func(s sockdiag.Socket) bool { return s.Remote != h.to[0] })
 	disk.forget()
 	rtt := h.rtt()
-	if err := fault(h); err != nil {
+	if err := fault(h, w); err != nil {
 		return err
 	}
 	err = h.until("the host to give the path up", func() (bool, error) {

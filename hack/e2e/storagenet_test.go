@@ -61,6 +61,50 @@ func TestStorageNetworkFaults(t *testing.T) {
 	must(t, second.Restore())
 }
 
+// TestStorageNetworkFlow cuts one of two connections over one path: the one that
+// carries something, though the other one has carried more.
+func TestStorageNetworkFlow(t *testing.T) {
+	network, err := storagenet.New(1)
+	must(t, err)
+	cleanup(t, network.Close)
+	path := network.Paths[0]
+	to := netip.AddrPortFrom(path.Target, echo(t, network))
+	var conns [2]net.Conn
+	for i := range conns {
+		conns[i], err = net.DialTimeout("tcp", to.String(), 5*time.Second)
+		must(t, err)
+		cleanup(t, conns[i].Close)
+		for range 1 + 4*i {
+			if !answers(t, conns[i], 5*time.Second) {
+				t.Fatalf("connection %d: no answer", i+1)
+			}
+		}
+	}
+
+	port, err := storagenet.BusiestFlow(to, func() error {
+		if !answers(t, conns[0], 5*time.Second) {
+			return errors.New("no answer")
+		}
+		return nil
+	})
+	must(t, err)
+	if want := netip.MustParseAddrPort(conns[0].LocalAddr().String()).Port(); port != want {
+		t.Fatalf("the busiest connection is from port %d, want %d", port, want)
+	}
+	must(t, path.CutFlow(port))
+	for i, want := range []bool{false, true} {
+		if got := answers(t, conns[i], 500*time.Millisecond); got != want {
+			t.Errorf("connection 1 cut: connection %d answers: %t, want %t", i+1, got, want)
+		}
+	}
+	must(t, path.Restore())
+	for i, c := range conns {
+		if !answers(t, c, 10*time.Second) {
+			t.Errorf("path restored: connection %d does not answer", i+1)
+		}
+	}
+}
+
 // echo serves on every address of the target's end and returns the port.
 func echo(t *testing.T, network *storagenet.Network) uint16 {
 	var listener net.Listener

@@ -11,30 +11,52 @@ import (
 )
 
 // BusiestFlow is the host's port of the connection to an address over which most
-// was received: of a controller's connections, one that carries I/O.
-func BusiestFlow(to netip.AddrPort) (port uint16, err error) {
+// is received while something is done: of a controller's connections, one that
+// carries I/O. What it has received altogether does not tell, for an admin queue
+// has seen much when a controller is new.
+func BusiestFlow(to netip.AddrPort, while func() error) (port uint16, err error) {
+	before, err := received(to)
+	if err != nil {
+		return 0, err
+	}
+	if err := while(); err != nil {
+		return 0, err
+	}
+	after, err := received(to)
+	if err != nil {
+		return 0, err
+	}
+	var most uint64
+	for p, n := range after {
+		if n -= before[p]; n > most {
+			most, port = n, p
+		}
+	}
+	if port == 0 {
+		return 0, fmt.Errorf("no connection to %s receives anything", to)
+	}
+	return port, nil
+}
+
+// received is how many bytes came over each connection to an address, by the
+// host's port.
+func received(to netip.AddrPort) (map[uint16]uint64, error) {
 	family := uint8(unix.AF_INET)
 	if to.Addr().Is6() {
 		family = unix.AF_INET6
 	}
 	all, err := netlink.SocketDiagTCPInfo(family)
 	if err != nil {
-		return 0, fmt.Errorf("connections to %s: %w", to, err)
+		return nil, fmt.Errorf("connections to %s: %w", to, err)
 	}
-	var most uint64
+	bytes := map[uint16]uint64{}
 	for _, s := range all {
 		remote, _ := netip.AddrFromSlice(s.InetDiagMsg.ID.Destination)
-		if s.TCPInfo == nil || s.InetDiagMsg.ID.DestinationPort != to.Port() || remote.Unmap() != to.Addr() {
-			continue
-		}
-		if s.TCPInfo.Bytes_received >= most {
-			most, port = s.TCPInfo.Bytes_received, s.InetDiagMsg.ID.SourcePort
+		if s.TCPInfo != nil && s.InetDiagMsg.ID.DestinationPort == to.Port() && remote.Unmap() == to.Addr() {
+			bytes[s.InetDiagMsg.ID.SourcePort] = s.TCPInfo.Bytes_received
 		}
 	}
-	if port == 0 {
-		return 0, fmt.Errorf("there is no connection to %s", to)
-	}
-	return port, nil
+	return bytes, nil
 }
 
 // CutFlow drops everything that one TCP connection of the host's sends or is sent
