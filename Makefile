@@ -33,7 +33,7 @@ test: unit api scenarios story ## Everything: unit tests, API tests, scenarios o
 .PHONY: unit
 unit: bin/helm ## Unit tests: no root, no VM
 	$(GO) test ./...
-	$(GO) -C hack test $$($(GO) -C hack list ./... | grep -v -e /e2e -e /machines -e /chart)
+	$(GO) -C hack test $$($(GO) -C hack list ./... | grep -v -e /e2e -e /machines -e /mutants -e /chart)
 	$(GO) -C hack test ./machines -run 'Report|Table'
 	$(GO) -C hack test -count=1 ./chart
 
@@ -88,6 +88,10 @@ kubernetes: ## Scenarios on a real Kubernetes
 faultpoints:
 	@$(GO) build -trimpath -tags faultpoints -o bin/braid-node-faultpoints ./cmd/braid-node
 
+.PHONY: mutants
+mutants: lab ## See that a braid-node that does something wrong turns scenarios red
+	cd hack && $(GO) test ./mutants -count=1 -v -timeout 60m
+
 .PHONY: story
 story: RUN = KubernetesStory
 story: kubernetes
@@ -101,7 +105,7 @@ kubernetes-programs: testbed
 	@bin/braid-cluster prepare -kernel $(KERNEL)
 
 .PHONY: lab
-lab: kubernetes-programs bin/helm
+lab: kubernetes-programs bin/helm faultpoints
 	@bin/braid-image -platforms linux/amd64 -version '$(VERSION)' -name localhost/braid -o bin/image
 
 bin/helm: hack/helm/go.mod hack/helm/go.sum

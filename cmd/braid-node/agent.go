@@ -9,6 +9,7 @@ import (
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/braid-csi/braid/pkg/agent"
+	"github.com/braid-csi/braid/pkg/faultpoint"
 	"github.com/braid-csi/braid/pkg/health"
 )
 
@@ -21,6 +22,7 @@ func newAgent(c config, monitor *health.Monitor) (*agent.Agent, error) {
 		return nil, fmt.Errorf("-agent: %w", err)
 	}
 	api.UserAgent = "braid-node/" + version
+	api.Wrap(faultpoint.Transport)
 	return agent.New(agent.Config{Node: c.nodeID, Engine: "native", API: api, Health: c.policy, Findings: monitor.Findings, Told: monitor.Told})
 }
 

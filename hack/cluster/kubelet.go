@@ -34,6 +34,7 @@ func kubeletConfig(cfg Config) ([]byte, error) {
 		"nodeStatusUpdateFrequency": "4s",
 		"syncFrequency":             "10s",
 		"volumeStatsAggPeriod":      "5s",
+		"crashLoopBackOff":          fields{"maxContainerRestartPeriod": "1s"},
 		"featureGates":              cfg.FeatureGates,
 	}
 	maps.Copy(config, cfg.Kubelet)

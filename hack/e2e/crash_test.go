@@ -10,6 +10,7 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
+	"github.com/braid-csi/braid/hack/faultpoints"
 	"github.com/braid-csi/braid/hack/node"
 	"github.com/braid-csi/braid/hack/nvmehost"
 	"github.com/braid-csi/braid/hack/poll"
@@ -128,7 +129,7 @@ func (c *crash) round(call crashCall, n int) (step string, after traces) {
 		call.before(c)
 	}
 	var killed error
-	points, err := node.ListenFaultpoints(func(i int, what string) {
+	points, err := faultpoints.Listen(func(i int, what string) {
 		if i == n {
 			step, killed = what, c.node.KillAll()
 		}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/braid-csi/braid/hack/blockdev"
+	"github.com/braid-csi/braid/hack/faultpoints"
 	"github.com/braid-csi/braid/hack/node"
 	"github.com/braid-csi/braid/hack/nvmehost"
 	"github.com/braid-csi/braid/hack/rig"
@@ -70,7 +71,7 @@ func TestRebootBefore(t *testing.T) {
 			crashed.before(c)
 		}
 		steps := 0
-		points, err := node.ListenFaultpoints(func(n int, step string) {
+		points, err := faultpoints.Listen(func(n int, step string) {
 			steps = n
 			p := picture{Call: crashed.name, Step: step, To: crashed.to, Kept: !c.wiped, Least: least, Most: c.lifetime, SizeMB: c.sizeMB}
 			p.Disk, p.Device = store(t, disk.Device()), store(t, c.rig.Device(0))

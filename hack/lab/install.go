@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -36,7 +37,33 @@ const valuesFile = "values.yaml"
 // NAME=VALUE for more of the chart's values. An installation there is already
 // is upgraded to that.
 func (l *Lab) Install(ctx context.Context, sets ...string) (Command, error) {
-	return l.helm(ctx, []string{"helm", "upgrade", Release, "charts/braid", "--install", "--create-namespace"}, sets)
+	c, err := l.helm(ctx, []string{"helm", "upgrade", Release, "charts/braid", "--install", "--create-namespace"}, sets)
+	if err != nil || l.cfg.Program == "" {
+		return c, err
+	}
+	return c, l.replaceProgram(ctx)
+}
+
+// nodeProgram is where the node has the program of Config.
+const nodeProgram = "/usr/local/bin/braid-node"
+
+// replaceProgram has the node's program run as braid-node.
+func (l *Lab) replaceProgram(ctx context.Context) error {
+	const daemonSet, container = "daemonset/braid-node", "braid-node"
+	patch, err := json.Marshal(map[string]any{"spec": map[string]any{"template": map[string]any{"spec": map[string]any{
+		"volumes": []any{map[string]any{"name": "program", "hostPath": map[string]any{"path": nodeProgram, "type": "File"}}},
+		"containers": []any{map[string]any{"name": container, "volumeMounts": []any{
+			map[string]any{"name": "program", "mountPath": "/usr/bin/braid-node", "readOnly": true},
+		}}},
+	}}}})
+	if err != nil {
+		return err
+	}
+	if _, err := l.Run(ctx, "kubectl", "patch", daemonSet, "--namespace", SystemNamespace, "--patch", string(patch)); err != nil {
+		return err
+	}
+	_, err = l.Run(ctx, "kubectl", "rollout", "status", daemonSet, "--namespace", SystemNamespace, "--timeout=3m")
+	return err
 }
 
 // Upgrade upgrades it as a person does.

@@ -45,6 +45,8 @@ type Config struct {
 	Source string
 	// Image is the tarball of Braid's image.
 	Image string
+	// Program runs as braid-node instead of the image's, if given.
+	Program string
 	// Gates are the feature gates of all of Kubernetes's programs.
 	Gates map[string]bool
 	// Kernel is the node's.
@@ -106,7 +108,10 @@ func (l *Lab) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return l.Node.Put(ctx, program, remote.Program)
+	if err := l.Node.Put(ctx, program, remote.Program); err != nil || l.cfg.Program == "" {
+		return err
+	}
+	return l.Node.Put(ctx, l.cfg.Program, nodeProgram)
 }
 
 // File is a place in the folder in which commands run.

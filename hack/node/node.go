@@ -15,12 +15,17 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/braid-csi/braid/hack/faultpoints"
 	"github.com/braid-csi/braid/hack/guest"
 	"github.com/braid-csi/braid/hack/poll"
 )
 
 // Binary is where braid-vm's -add puts braid-node.
 const Binary = "/usr/bin/braid-node"
+
+// faultpointsBinary is where it puts the braid-node that was built with fault
+// points.
+const faultpointsBinary = "/usr/bin/braid-node-faultpoints"
 
 const (
 	endpoint = "/run/braid/csi.sock"
@@ -55,7 +60,7 @@ type Config struct {
 // binary is the program that is run.
 func (c Config) binary() string {
 	if c.Faultpoints {
-		return FaultpointsBinary
+		return faultpointsBinary
 	}
 	return Binary
 }
@@ -154,6 +159,9 @@ func (n *Node) waitReady(ctx context.Context) error {
 
 // PID is braid-node's process.
 func (n *Node) PID() int { return n.cmd.Process.Pid }
+
+// KillAll ends it with all processes it has started.
+func (n *Node) KillAll() error { return errors.Join(faultpoints.Kill(n.binary()), n.Kill()) }
 
 // Kill ends it as the kernel does when memory runs out.
 func (n *Node) Kill() error {

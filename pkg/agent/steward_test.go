@@ -247,6 +247,30 @@ func TestMendedBySomebody(t *testing.T) {
 	w.wants([]string{"True/Done: ResetCounters Done"}, []string{resetByAgent + "every path has been usable and quiet for long enough"})
 }
 
+// TestResetAfterRestart: a braid-node that is started anew once counters are to be
+// reset does not know for how long paths were usable. It waits, and asks for
+// nothing again.
+func TestResetAfterRestart(t *testing.T) {
+	w := newHouse(t, policyFor("d", doing("ResetCounters")))
+	asked := false
+	w.api.answering(func(verb, name string) error {
+		if asked {
+			return errAway
+		}
+		asked = verb == "create" && name != "SelfSubjectReview"
+		return nil
+	})
+	for i := 0; i < 1200 && !asked; i++ {
+		w.live(1)
+	}
+	w.api.answering(nil)
+	w.restart()
+	w.live(5)
+	w.wants([]string{"Unknown/Stabilizing: "}, nil)
+	w.live(600)
+	w.wants([]string{"True/Done: ResetCounters Done"}, []string{resetByAgent + "every path has been usable and quiet for long enough"})
+}
+
 // TestRepairCrash kills braid-node before and after each request to the API
 // server, and at each thing it does. Whatever it was at, a controller is not reset
 // twice for one record, nothing stays open, and in the end all is well.

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -33,10 +34,32 @@ func (w *work) verify(ctx context.Context, n int) (failure error, wait time.Dura
 	case remediation.Over:
 		return nil, 0, nil
 	case remediation.Stabilizing:
-		return nil, min(max(d.At.Sub(s.Now), roundInterval), maxWait), w.stabilizing(ctx, d.Message)
+		return nil, w.later(d.At), w.stabilizing(ctx, d.Message)
 	}
 	d.Message = fmt.Sprintf("%s (%s)", d.Message, w.tried())
 	return refusal{d}, 0, nil
+}
+
+// quiet has a policy's reset of counters wait where it is too soon after all: a
+// braid-node that has just started does not know for how long paths were usable.
+func (w *work) quiet(ctx context.Context) (wait time.Duration, err error) {
+	set := w.pathSet(w.r.Spec.PathSet)
+	if set == nil || w.r.Spec.PolicyName == "" || len(w.r.Spec.Actions) > 1 {
+		return 0, nil
+	}
+	var refused refusal
+	if err = w.wanted(ctx, set, remediation.ResetCounters); !errors.As(err, &refused) {
+		return 0, err
+	}
+	if refused.Reason != remediation.Stabilizing {
+		return 0, nil // which is for the step to say
+	}
+	return w.later(refused.At), w.stabilizing(ctx, refused.Message)
+}
+
+// later is for how long to wait until then, or for another look.
+func (w *work) later(at time.Time) time.Duration {
+	return min(max(at.Sub(w.now()), roundInterval), maxWait)
 }
 
 // repaired is when the last of the first n actions ended that was to mend the

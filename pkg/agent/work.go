@@ -152,6 +152,9 @@ func (w *work) resetWhenWell(ctx context.Context, i int) (failure error, wait ti
 		w.step(i).Outcome = v1alpha1.StepSkipped
 		return failure, 0, nil
 	}
+	if wait, err = w.quiet(ctx); err != nil || wait > 0 {
+		return nil, wait, err
+	}
 	failure, err = w.do(ctx, i, v1alpha1.ActionResetCounters)
 	if err == nil && errors.As(failure, new(refusal)) && !w.repaired(i).IsZero() {
 		w.step(i).Outcome, failure = v1alpha1.StepSkipped, nil

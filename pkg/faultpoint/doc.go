@@ -2,9 +2,10 @@
 // end braid-node between any two of them.
 //
 // Whoever is about to write a file, an attribute of the kernel or a mount, or
-// to run a program that does, calls Before. In braid-node as it is released
-// that is an empty function, which the compiler leaves out. Only a build with
-// the tag "faultpoints" has something there:
+// to run a program that does, calls Before; requests that change something in the
+// Kubernetes API go through a Transport. In braid-node as it is released Before is
+// an empty function, which the compiler leaves out, and a Transport the one it was
+// made of. Only a build with the tag "faultpoints" has something there:
 //
 //	braid-node, before a side effect          test
 //	        |                                  |
@@ -27,4 +28,4 @@
 package faultpoint
 
 // Socket is where a build with fault points asks. A node has no such file.
-const Socket = "/run/braid-faultpoint.sock"
+const Socket = "/run/braid/faultpoint.sock"

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"testing"
@@ -34,7 +33,7 @@ var shared sharedLab
 // get returns a cluster of that kind, and starts it if it is not there.
 func (s *sharedLab) get(t *testing.T, k kind) *lab.Lab {
 	t.Helper()
-	if s.lab != nil && s.lab.Err() == nil && s.kind.kubelet136 == k.kubelet136 && maps.Equal(s.kind.gates, k.gates) {
+	if s.lab != nil && s.lab.Err() == nil && s.kind.same(k) {
 		return s.lab
 	}
 	if err := s.close(); err != nil {
@@ -48,6 +47,11 @@ func (s *sharedLab) get(t *testing.T, k kind) *lab.Lab {
 		Image:    cmp.Or(os.Getenv("BRAID_IMAGE"), lab.ImageFile(source)),
 		Logs:     filepath.Join(artifacts(t), fmt.Sprintf("cluster-%d", s.count)),
 		Progress: func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) },
+	}
+	// A test of the tests has them run with a braid-node that does something wrong.
+	cfg.Program = os.Getenv("BRAID_NODE")
+	if k.faultpoints {
+		cfg.Program = filepath.Join(source, "bin", "braid-node-faultpoints")
 	}
 	if _, err := os.Stat(cfg.Image); err != nil {
 		t.Fatalf("no image of Braid (make image): %v", err)

@@ -7,7 +7,6 @@ import (
 
 	"github.com/braid-csi/braid/hack/lab"
 	"github.com/braid-csi/braid/hack/nvmehost"
-	"github.com/braid-csi/braid/pkg/api/v1alpha1"
 )
 
 // off is a policy that keeps nodes from acting.
@@ -94,58 +93,6 @@ func TestRemediationAPIServerAway(t *testing.T) {
 		t.Errorf("the remediation has come to %s, want %s", got, want)
 	}
 	s.wasReset(before, s.reading())
-	s.goesOn()
-	s.endRemediated()
-}
-
-// TestRemediationAgentKilled kills braid-node as a remediation appears, and again
-// when its first step has ended, while the path is to prove itself. No controller
-// is reset twice for one record, none stays open, and in the end counters are reset.
-func TestRemediationAgentKilled(t *testing.T) {
-	s := newScene(t, alphaOn)
-	s.policy(strict, "10m")
-	s.start()
-	set := s.flap()
-	before := s.reading()
-	pod, err := s.lab.NodePod(s.ctx)
-	must(t, err)
-	s.repair()
-	for _, begun := range []func(v1alpha1.NVMePathRemediation) bool{
-		func(v1alpha1.NVMePathRemediation) bool { return true },
-		func(r v1alpha1.NVMePathRemediation) bool {
-			return len(r.Status.Steps) > 0 && r.Status.Steps[0].Time != nil
-		},
-	} {
-		s.until("the first remediation", func() (bool, error) {
-			all, err := s.lab.Remediations(s.ctx, set.Name)
-			return len(all) > 0 && begun(all[0]), err
-		})
-		must(t, s.lab.KillNodeServer(s.ctx))
-		ctx, cancel := s.waiting()
-		pod, err = s.lab.WaitNodeReady(ctx, pod)
-		cancel()
-		must(t, err)
-	}
-	s.until("counters to be reset", func() (bool, error) {
-		all, err := s.lab.Remediations(s.ctx, set.Name)
-		return len(all) > 0 && all[len(all)-1].Status.ResetID != "", err
-	})
-	begun := uint64(0)
-	all, err := s.lab.Remediations(s.ctx, set.Name)
-	must(t, err)
-	t.Logf("remediations: %s", lab.SketchRemediations(all))
-	for _, r := range all {
-		if r.Status.CompletionTime == nil {
-			t.Errorf("%s is not over: %s", r.Name, lab.Outcome(r))
-		}
-		if len(r.Status.Steps) > 0 && r.Status.Steps[0].Action == v1alpha1.ActionResetController && r.Status.Steps[0].StartTime != nil {
-			begun++
-		}
-	}
-	is, was := s.reading().Ways[s.addr(0)], before.Ways[s.addr(0)]
-	if n := is.ControllerCounts[nvmehost.Resets] - was.ControllerCounts[nvmehost.Resets]; n > begun || begun == 0 {
-		t.Errorf("the controller was reset %d times, with %d such steps on record", n, begun)
-	}
 	s.goesOn()
 	s.endRemediated()
 }

@@ -3,6 +3,7 @@ package kubernetes
 import (
 	"context"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -27,6 +28,12 @@ const (
 type kind struct {
 	gates      map[string]bool
 	kubelet136 bool
+	// faultpoints: braid-node is the one that can be ended before each step.
+	faultpoints bool
+}
+
+func (k kind) same(as kind) bool {
+	return k.kubelet136 == as.kubelet136 && k.faultpoints == as.faultpoints && maps.Equal(k.gates, as.gates)
 }
 
 var (
@@ -35,6 +42,8 @@ var (
 	alphaOff = kind{gates: map[string]bool{"AllAlpha": false}}
 	// oldNode is in the middle of an upgrade, and older than the API server.
 	oldNode = kind{gates: alphaOn.gates, kubelet136: true}
+	// fragile has a braid-node that can be ended at every step.
+	fragile = kind{gates: alphaOn.gates, faultpoints: true}
 )
 
 // scene is what a scenario plays on: a cluster with Braid, a target with two

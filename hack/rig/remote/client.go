@@ -165,6 +165,19 @@ func (r *Rig) LeftOver(ctx context.Context, kubeletDir, stateDir string) (string
 	return strings.TrimSpace(a.LeftOver), err
 }
 
+// Crash ends braid-node, which must be one with fault points, before each of its
+// side effects from now on, until Crashed returns those that were prevented.
+func (r *Rig) Crash(ctx context.Context) error {
+	_, err := r.ask(ctx, request{Do: crash})
+	return err
+}
+
+// Crashed ends what Crash began.
+func (r *Rig) Crashed(ctx context.Context) ([]string, error) {
+	a, err := r.ask(ctx, request{Do: crashed})
+	return a.Crashes, err
+}
+
 // Close takes the rig down.
 func (r *Rig) Close() error {
 	_ = r.in.Close()

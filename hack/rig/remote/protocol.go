@@ -30,6 +30,8 @@ const (
 	read    = "read"
 	capture = "capture"
 	empty   = "empty"
+	crash   = "crash"
+	crashed = "crashed"
 )
 
 // request is one line to braid-rig.
@@ -63,6 +65,7 @@ type answer struct {
 	NoHead   bool              `json:"noHead,omitempty"`
 	Tree     string            `json:"tree,omitempty"`
 	LeftOver string            `json:"leftOver,omitempty"`
+	Crashes  []string          `json:"crashes,omitempty"`
 }
 
 // Cut is what a path carried when it was cut.

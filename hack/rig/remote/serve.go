@@ -39,13 +39,19 @@ func Serve(in io.Reader, out io.Writer) error {
 	return errors.Join(lines.Err(), s.close())
 }
 
-type server struct{ rig *rig.Rig }
+type server struct {
+	rig   *rig.Rig
+	crash *crasher
+}
 
-func (s *server) close() error {
-	if s.rig == nil {
-		return nil
+func (s *server) close() (err error) {
+	if s.crash != nil {
+		_, err = s.crash.end()
 	}
-	return s.rig.Close()
+	if s.rig != nil {
+		err = errors.Join(err, s.rig.Close())
+	}
+	return err
 }
 
 func (s *server) obey(line []byte) answer {
@@ -79,6 +85,16 @@ func (s *server) do(r request) (a answer, err error) {
 			a.LeftOver = left.Error()
 		}
 		return a, nil
+	case crash:
+		s.crash, err = startCrasher()
+		return a, err
+	case crashed:
+		if s.crash == nil {
+			return a, errors.New("nothing is being crashed")
+		}
+		a.Crashes, err = s.crash.end()
+		s.crash = nil
+		return a, err
 	}
 	if s.rig == nil {
 		return a, errNoRig

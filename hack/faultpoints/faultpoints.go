@@ -1,4 +1,6 @@
-package node
+// Package faultpoints is who a braid-node with fault points asks before each of
+// its side effects, and may end it there: see package faultpoint.
+package faultpoints
 
 import (
 	"bufio"
@@ -13,21 +15,19 @@ import (
 	"github.com/braid-csi/braid/pkg/faultpoint"
 )
 
-// FaultpointsBinary is where braid-vm's -add puts the braid-node that was built
-// with fault points.
-const FaultpointsBinary = "/usr/bin/braid-node-faultpoints"
-
-// Faultpoints is who a braid-node with fault points asks before each side
-// effect, until it is closed.
-type Faultpoints struct {
+// Listener is who is asked, until it is closed.
+type Listener struct {
 	listener net.Listener
 	asking   sync.WaitGroup
 	steps    []string
 }
 
-// ListenFaultpoints calls before, one call at a time, with each step that is
-// about to be done and its number from 1. The step waits until before returns.
-func ListenFaultpoints(before func(n int, step string)) (*Faultpoints, error) {
+// Listen calls before, one call at a time, with each step that is about to be
+// done and its number from 1. The step waits until before returns.
+func Listen(before func(n int, step string)) (*Listener, error) {
+	if err := os.MkdirAll(filepath.Dir(faultpoint.Socket), 0o700); err != nil {
+		return nil, err
+	}
 	if err := os.RemoveAll(faultpoint.Socket); err != nil {
 		return nil, err
 	}
@@ -35,7 +35,7 @@ func ListenFaultpoints(before func(n int, step string)) (*Faultpoints, error) {
 	if err != nil {
 		return nil, fmt.Errorf("fault points: %w", err)
 	}
-	f := &Faultpoints{listener: l}
+	f := &Listener{listener: l}
 	f.asking.Go(func() {
 		for {
 			conn, err := l.Accept()
@@ -48,7 +48,7 @@ func ListenFaultpoints(before func(n int, step string)) (*Faultpoints, error) {
 	return f, nil
 }
 
-func (f *Faultpoints) ask(conn net.Conn, before func(int, string)) {
+func (f *Listener) ask(conn net.Conn, before func(int, string)) {
 	defer func() { _ = conn.Close() }()
 	step, err := bufio.NewReader(conn).ReadString('\n')
 	if err != nil {
@@ -59,22 +59,22 @@ func (f *Faultpoints) ask(conn net.Conn, before func(int, string)) {
 }
 
 // Close lets everything go on from now, and returns the steps there were.
-func (f *Faultpoints) Close() ([]string, error) {
+func (f *Listener) Close() ([]string, error) {
 	err := f.listener.Close()
 	f.asking.Wait()
 	return f.steps, err
 }
 
-// KillAll ends braid-node with all processes it has started, as the kernel does
-// to a container: a child that writes to the kernel dies too, unless the kernel
-// is at it.
-func (n *Node) KillAll() error {
+// Kill ends all processes of a program, as the kernel does to a container: a
+// child that writes to the kernel dies too, unless the kernel is at it. The
+// program is named as it is where it runs, in a container or not.
+func Kill(program string) error {
 	processes, err := filepath.Glob("/proc/[0-9]*/exe")
 	if err != nil {
 		return err
 	}
 	for _, exe := range processes {
-		if of, err := os.Readlink(exe); err != nil || of != n.binary() {
+		if of, err := os.Readlink(exe); err != nil || of != program {
 			continue // not one of them, or gone
 		}
 		var pid int
@@ -85,5 +85,5 @@ func (n *Node) KillAll() error {
 			return fmt.Errorf("killing %d: %w", pid, err)
 		}
 	}
-	return n.Kill()
+	return nil
 }
