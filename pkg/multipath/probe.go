@@ -18,6 +18,9 @@ const (
 	// probeWait is for how long an answer may take. It is no timeout of the
 	// command: at that the kernel would reset the controller of a slow target.
 	probeWait = 3 * time.Second
+	// probesAtOnce is how many controllers are asked at the same time: each takes a
+	// process, and a node may have hundreds that are idle.
+	probesAtOnce = 8
 )
 
 // Probe is what came of asking the controller of a path that carries no I/O for
@@ -70,13 +73,22 @@ func (l *Layer) probeRound(ctx context.Context, p prober) {
 	if obs == nil {
 		return
 	}
+	free := make(chan struct{}, probesAtOnce)
 	for _, c := range l.idle(obs) {
-		wait, err := p.Probe(c, probeWait)
-		if err != nil {
-			klog.FromContext(ctx).Error(err, "A path that carries no I/O cannot be probed", "controller", c.Name)
-			continue
+		select {
+		case free <- struct{}{}:
+		case <-ctx.Done():
+			return
 		}
-		go l.awaitProbe(ctx, c, wait)
+		go func() {
+			defer func() { <-free }()
+			wait, err := p.Probe(c, probeWait)
+			if err != nil {
+				klog.FromContext(ctx).Error(err, "A path that carries no I/O cannot be probed", "controller", c.Name)
+				return
+			}
+			l.awaitProbe(ctx, c, wait)
+		}()
 	}
 }
 

@@ -3,6 +3,8 @@ package multipath
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -75,6 +77,43 @@ func TestProbeForeign(t *testing.T) {
 		defer node.mu.Unlock()
 		if node.probed[way1] == 0 || node.probed[way2] != 0 {
 			t.Errorf("probed %v, want %s only", node.probed, nvme.TransportID.String(way1))
+		}
+	})
+}
+
+// TestProbesAtOnce: however many paths are idle, and do not answer, a few are
+// asked at a time, and all in the end.
+func TestProbesAtOnce(t *testing.T) {
+	node := newFakeNode(uuidA)
+	ways := []nvme.TransportID{way1, way2}
+	for i := range 3*probesAtOnce - len(ways) {
+		w := way1
+		w.TrAddr = fmt.Sprintf("198.51.100.%d", i+1)
+		ways = append(ways, w)
+	}
+	var now, most atomic.Int32
+	for _, w := range ways {
+		node.probe[w] = func(ctx context.Context) error {
+			n := now.Add(1)
+			for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+			}
+			defer now.Add(-1)
+			return hangs(ctx)
+		}
+	}
+	withLayer(t, node, func(t *testing.T, ctx context.Context, l *Layer) {
+		if _, err := l.Ensure(ctx, testVolume("a", uuidA, ways...)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(4 * probeInterval) //nolint:forbidigo // the bubble's time
+		synctest.Wait()
+		if n := most.Load(); n != probesAtOnce {
+			t.Errorf("%d paths were asked at the same time, want %d", n, probesAtOnce)
+		}
+		node.mu.Lock()
+		defer node.mu.Unlock()
+		if n := len(node.probed); n != len(ways) {
+			t.Errorf("%d paths were asked, want %d", n, len(ways))
 		}
 	})
 }
