@@ -113,6 +113,11 @@ func (k *keeper) act(ctx context.Context) {
 		subsystem := k.layer.Subsystem(set.SubsystemNQN)
 		s := k.situation(ctx, set, subsystem)
 		d := remediation.Next(policy, s)
+		if path := remediation.Doubtful(policy, s); path != "" {
+			if err := k.layer.Prove(ctx, set.VolumeID, path); err != nil {
+				k.t.Error(err)
+			}
+		}
 		if d.Step == "" {
 			continue
 		}

@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -169,6 +171,33 @@ func TestRemediationMTUGrey(t *testing.T) {
 	k.goesOn(k.writer)
 	k.unharmed(k.writer)
 	since("both paths are there; the slowest I/O took %.1f s", k.disk.slowest().Seconds())
+	if tried := k.keeper.tried(nvme.NQN(k.nqn)); len(tried) > 0 {
+		t.Errorf("done: %+v; want nothing", tried)
+	}
+}
+
+// TestRemediationMarginal has a path become slow, but not fail. It is used as
+// before, and called marginal until it is as quick again as the other one.
+func TestRemediationMarginal(t *testing.T) {
+	k := newKept(t, everything())
+	policy, history := health.DefaultPolicy(), health.History{}
+	policy.ClearAfter = time.Second
+	finds := func(want ...health.Reason) {
+		t.Helper()
+		since := stopwatch(t)
+		var found []health.Finding
+		k.until(fmt.Sprintf("the findings %s", want), func() (bool, error) {
+			found, history = health.Assess(k.keeper.layer.Snapshot().PathSet(k.volume), policy, history, time.Now())
+			return slices.EqualFunc(found, want, func(f health.Finding, r health.Reason) bool { return f.Reason == r }), k.writer.Err()
+		})
+		since("found: %+v", found)
+	}
+	finds()
+	must(t, k.net.Paths[0].Degrade(50*time.Millisecond, 0))
+	finds(health.PathMarginal)
+	must(t, k.net.Paths[0].Restore())
+	finds()
+	k.unharmed(k.writer)
 	if tried := k.keeper.tried(nvme.NQN(k.nqn)); len(tried) > 0 {
 		t.Errorf("done: %+v; want nothing", tried)
 	}

@@ -36,6 +36,7 @@ type remedies interface {
 	Snapshot() *multipath.Snapshot
 	Subsystem(nvme.NQN) *multipath.Subsystem
 	Evidence(context.Context, *multipath.Subsystem) map[string]multipath.Evidence
+	Prove(ctx context.Context, volumeID, key string) error
 	Rescan(ctx context.Context, volumeID, devNum string) (multipath.Device, error)
 	ResetController(ctx context.Context, volumeID, key string, permit multipath.Permit) error
 	KickConnection(ctx context.Context, volumeID, key string, permit multipath.Permit) error

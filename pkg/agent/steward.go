@@ -99,7 +99,7 @@ func (w *steward) round(ctx context.Context) error {
 func (w *steward) mind(ctx context.Context, set *multipath.PathSet, r rules, heard *file) error {
 	if d := w.next(ctx, set, r, heard); d.Step == "" {
 		w.say(ctx, set, r, d)
-		return nil
+		return w.prove(ctx, set, r, heard)
 	}
 	var now v1alpha1.NVMePathRemediationList
 	err := request(ctx, func(ctx context.Context) error {
@@ -115,6 +115,16 @@ func (w *steward) mind(ctx context.Context, set *multipath.PathSet, r rules, hea
 		return nil
 	}
 	return w.ask(ctx, set, r, d, all.records)
+}
+
+// prove has more be found out about a path on which requests hang, for next to
+// know whether it is dead.
+func (w *steward) prove(ctx context.Context, set *multipath.PathSet, r rules, heard *file) error {
+	s := w.situation(ctx, set, w.layer.Subsystem(set.SubsystemNQN), r, heard.tried)
+	if path := remediation.Doubtful(r.remediation, s); path != "" {
+		return w.layer.Prove(ctx, set.VolumeID, path)
+	}
+	return nil
 }
 
 // next is what is to be done about a path set, or why nothing is. What is asked

@@ -239,6 +239,16 @@ func TestKick(t *testing.T) {
 	}
 }
 
+// TestKickUnproved: where requests hang, and nobody can say why, more is found out
+// before a connection is ended.
+func TestKickUnproved(t *testing.T) {
+	w := newHouse(t, policyFor("gold", doing("KickConnection")))
+	w.change(calm)
+	w.node.evidence["nvme0"] = multipath.Evidence{HangsSince: after(1)}
+	w.live(120)
+	w.wants([]string{"False/FaultPersists: KickConnection Done"}, []string{"prove " + first, "kick " + first})
+}
+
 // TestMendedBySomebody: once a fault is over, whoever has mended it, counters are
 // reset by a policy that wants that.
 func TestMendedBySomebody(t *testing.T) {

@@ -47,6 +47,14 @@ func (f *fakeLayer) Evidence(context.Context, *multipath.Subsystem) map[string]m
 	return f.evidence
 }
 
+// Prove has the network tell of the first controller, and another path complete
+// something.
+func (f *fakeLayer) Prove(_ context.Context, _, key string) error {
+	f.did = append(f.did, "prove "+key)
+	f.evidence["nvme0"] = multipath.Evidence{Connections: multipath.Silent, OthersComplete: true, Requests: "7"}
+	return nil
+}
+
 func (f *fakeLayer) ResetController(_ context.Context, volumeID, key string, permit multipath.Permit) error {
 	return f.pull("reset controller of", volumeID, key, permit)
 }

@@ -2,6 +2,7 @@ package multipath
 
 import (
 	"context"
+	"time"
 
 	"k8s.io/klog/v2"
 
@@ -16,12 +17,15 @@ type Evidence struct {
 	// InFlight is how many requests are on their way through it, nil if that is
 	// not known.
 	InFlight *int
+	// HangsSince is since when none of the requests in flight has come back, which
+	// by itself proves nothing; zero if they do, or there are none.
+	HangsSince time.Time
 	// Requests names the requests in flight that do not come back, in the
 	// engine's words; "" if there are none. It stays the same for as long as any
 	// of them may be among those in flight on any path of the head.
 	Requests string
-	// OthersComplete tells that every head with requests in flight here has
-	// completed some through another controller since these began to hang.
+	// OthersComplete tells that every head with requests in flight here, which
+	// hang, has completed some through another controller since they began to.
 	OthersComplete bool
 }
 

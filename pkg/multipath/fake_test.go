@@ -62,6 +62,10 @@ type fakeNode struct {
 	// probe says what probing an address does; nil answers. probed is how often.
 	probe  map[nvme.TransportID]func(context.Context) error
 	probed map[nvme.TransportID]int
+	// evidence is what is known of the first path's controller, and asked what was
+	// begun to know more.
+	evidence Evidence
+	asked    []string
 }
 
 func newFakeNode(namespaces ...nvme.NamespaceID) *fakeNode {

@@ -101,7 +101,9 @@ type Layer struct {
 	// timeouts is when each path, by its epoch, was given its I/O timeout last.
 	timeouts map[string]time.Time
 	probes   probes
-	looked   chan struct{} // closed and replaced with every snapshot
+	// doubts are by the controller's name.
+	doubts map[string]doubt
+	looked chan struct{} // closed and replaced with every snapshot
 	// maintained is never changed in place.
 	maintained map[nvme.TransportID]Maintenance
 
@@ -168,7 +170,7 @@ func New(ctx context.Context, e engine, l *ledger.Ledger, o Options) (*Layer, er
 	background, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	return &Layer{
 		engine: e, ledger: l, store: s, poll: o.PollInterval, now: o.Clock, publish: o.Publish, keep: o.KeepLedger,
-		volumes: volumes, maintained: maintained, attempts: map[way]*attempt{}, pulled: map[nvme.NQN]bool{}, timeouts: map[string]time.Time{}, probes: probes{last: map[string]*Probe{}}, looked: make(chan struct{}),
+		volumes: volumes, maintained: maintained, attempts: map[way]*attempt{}, pulled: map[nvme.NQN]bool{}, timeouts: map[string]time.Time{}, probes: probes{last: map[string]*Probe{}}, doubts: map[string]doubt{}, looked: make(chan struct{}),
 		hint: make(chan struct{}, 1), litter: make(chan struct{}, 1), background: background, stop: stop,
 	}, nil
 }

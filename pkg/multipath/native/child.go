@@ -17,7 +17,7 @@ import (
 	"github.com/braid-csi/braid/pkg/faultpoint"
 )
 
-// job is one write that may block for long, made by a process of its own. It
+// job is something that may block for long, done by a process of its own. It
 // travels on standard input: options may one day hold secrets, which must not
 // stand in a process's arguments.
 type job struct {
@@ -35,6 +35,14 @@ type job struct {
 	// Identify is the controller to ask for what it is, whose node is in Dev.
 	Identify string `json:"identify,omitempty"`
 	Dev      string `json:"dev,omitempty"`
+	// Stir is the controller to have something sent by all of whose connections;
+	// Path is its one disk, of the namespace NSID, empty if it has several.
+	Stir string `json:"stir,omitempty"`
+	Path string `json:"path,omitempty"`
+	NSID uint32 `json:"nsid,omitempty"`
+	// Read is the device to read a block of, if its number is DevNum.
+	Read   string `json:"read,omitempty"`
+	DevNum string `json:"devNum,omitempty"`
 
 	Fabrics  string `json:"fabrics"`
 	SysFS    string `json:"sysfs"`
@@ -96,6 +104,10 @@ func (j job) run() (string, error) {
 		return j.Set, j.write("set", j.Set, j.Attribute, j.Value)
 	case j.Identify != "":
 		return j.Identify, j.identify()
+	case j.Stir != "":
+		return j.Stir, j.stir()
+	case j.Read != "":
+		return "", j.read()
 	}
 	return j.connect()
 }

@@ -33,8 +33,12 @@
 //
 // # What is not proved
 //
-// A namespace whose other paths are idle completes nothing through them: one with
-// a single optimized path (ANA), or where round robin has sent every request that
-// its users wait for into the hole. Then nothing is done, and the stall lasts
-// until the kernel's keep-alive or I/O timeout ends it.
+// A connection that has nothing to send is never silent: where the requests had
+// arrived and the answers are lost, this end waits for data, as it would for a
+// slow backend. And a namespace whose other paths are idle completes nothing
+// through them, as where every request that its users wait for was sent into the
+// hole. Whoever wants to know has to ask: multipath.Layer.Prove has something sent
+// by the connections, and a block be read. Where that cannot be done, or the
+// kernel reads by the dead path too (a single optimized path, the policy numa),
+// the stall lasts until the kernel's keep-alive or I/O timeout ends it.
 package stall

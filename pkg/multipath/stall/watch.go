@@ -20,6 +20,9 @@ const (
 	// idle is for how long nothing must be in flight: requests that change their
 	// path are in flight on none for a moment.
 	idle = time.Second
+	// hangs is for how long nothing must come back through a path for that to be
+	// worth a closer look. A look takes place every half a second by default.
+	hangs = 400 * time.Millisecond
 	// ioTimeout is the kernel's default (nvme_core.io_timeout).
 	ioTimeout = 30 * time.Second
 )
@@ -46,6 +49,10 @@ type controller struct {
 	// completed is what each path had completed when a connection of this
 	// controller was first seen to repeat itself; nil while none does.
 	completed map[string]uint64 // by the path's epoch
+	// done is what each path had completed at doneAt, when a request last came
+	// back through this controller, or there was none.
+	done   map[string]uint64
+	doneAt time.Time
 }
 
 // See takes note of an observation.
@@ -93,6 +100,7 @@ func (k *subsystem) see(at time.Time, s *multipath.Subsystem) {
 				now.completed = completed(s)
 			}
 		}
+		now.goOn(at, s, c.Name, before[c.Epoch])
 		k.controllers[c.Epoch] = now
 	}
 	k.name(at, s, before)
@@ -102,8 +110,39 @@ func (k *subsystem) see(at time.Time, s *multipath.Subsystem) {
 		if now.busy() {
 			now.Requests = k.set
 		}
-		now.OthersComplete = now.Connections == multipath.Silent && k.othersComplete(s, c, now.completed)
+		switch {
+		case now.Connections == multipath.Silent:
+			now.OthersComplete = k.othersComplete(s, c, now.completed)
+		case !now.HangsSince.IsZero():
+			now.OthersComplete = k.othersComplete(s, c, now.done)
+		}
 	}
+}
+
+// goOn notes whether anything comes back through a controller, as it was before
+// if it was there.
+func (c *controller) goOn(at time.Time, s *multipath.Subsystem, name string, was *controller) {
+	c.done, c.doneAt = completed(s), at
+	if was == nil || !c.live || c.InFlight == nil || *c.InFlight == 0 || advanced(s, name, was.done) {
+		return
+	}
+	c.done, c.doneAt = was.done, was.doneAt
+	if at.Sub(c.doneAt) >= hangs {
+		c.HangsSince = c.doneAt
+	}
+}
+
+// advanced tells whether a request has come back through a controller since.
+func advanced(s *multipath.Subsystem, controller string, since map[string]uint64) bool {
+	for i := range s.Heads {
+		for j := range s.Heads[i].Paths {
+			p := &s.Heads[i].Paths[j]
+			if p.Controller == controller && p.IO != nil && p.IO.Completed() != since[p.Epoch] {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // busy tells whether requests are in flight, or may be.
@@ -156,7 +195,7 @@ func (k *subsystem) othersComplete(s *multipath.Subsystem, c *multipath.Controll
 	waiting := false
 	for i := range s.Heads {
 		h := &s.Heads[i]
-		if !waitsFor(h, c.Name) {
+		if !h.WaitsFor(c.Name) {
 			continue
 		}
 		if !k.completes(s, h, c.Name, before) {
@@ -165,17 +204,6 @@ func (k *subsystem) othersComplete(s *multipath.Subsystem, c *multipath.Controll
 		waiting = true
 	}
 	return waiting
-}
-
-// waitsFor tells whether requests of a namespace are in flight through a
-// controller, or may be.
-func waitsFor(h *multipath.Head, controller string) bool {
-	for i := range h.Paths {
-		if p := &h.Paths[i]; p.Controller == controller {
-			return p.IO == nil || p.IO.InFlight > 0
-		}
-	}
-	return false
 }
 
 // completes tells whether a namespace has completed requests through another

@@ -100,44 +100,52 @@ func TestEvidence(t *testing.T) {
 	twelve, none := new(int), new(int)
 	*twelve = 12
 	const set = "2026-11-23T12:00:01Z" // seen as dead in the third observation
+	begin := newNode().at.Add(-500 * time.Millisecond)
 	for name, tc := range map[string]struct {
 		happens func(*node)
 		want    multipath.Evidence
 	}{
 		"all is well":   {func(n *node) { n.see(1) }, multipath.Evidence{Connections: multipath.Answering, InFlight: none}},
-		"the path died": {dead, multipath.Evidence{Connections: multipath.Silent, InFlight: twelve, Requests: set, OthersComplete: true}},
+		"the path died": {dead, multipath.Evidence{Connections: multipath.Silent, InFlight: twelve, HangsSince: begin, Requests: set, OthersComplete: true}},
 		"the path died, and nobody waits": {func(n *node) { n.hang(0, 0); n.paths[1].completed = 100; n.die(0) },
 			multipath.Evidence{Connections: multipath.Silent, InFlight: none}},
 		"a slow backend": {func(n *node) {
 			n.paths[0].inFlight, n.paths[1].inFlight = 12, 12
 			n.see(40)
-		}, multipath.Evidence{Connections: multipath.Answering, InFlight: twelve}},
+		}, multipath.Evidence{Connections: multipath.Answering, InFlight: twelve, HangsSince: begin}},
 		"a slow backend, on this path only": {func(n *node) {
 			n.paths[0].inFlight = 12
 			for range 40 {
 				n.paths[1].completed += 100
 				n.see(1)
 			}
-		}, multipath.Evidence{Connections: multipath.Answering, InFlight: twelve}},
+		}, multipath.Evidence{Connections: multipath.Answering, InFlight: twelve, HangsSince: begin, OthersComplete: true}},
 		"a target without room for data": {func(n *node) {
 			n.hang(0, 12)
 			n.paths[0].connection = multipath.Connection{Backoff: 5, SinceAck: 200 * time.Millisecond}
 			n.see(1)
-		}, multipath.Evidence{Connections: multipath.Answering, InFlight: twelve}},
-		"a lossy path": {func(n *node) { n.hang(0, 12) }, multipath.Evidence{InFlight: twelve}},
+		}, multipath.Evidence{Connections: multipath.Answering, InFlight: twelve, HangsSince: begin}},
+		"a lossy path": {func(n *node) { n.hang(0, 12) }, multipath.Evidence{InFlight: twelve, HangsSince: begin}},
 		"the others complete nothing": {func(n *node) { n.hang(0, 12); n.die(0); n.see(10) },
-			multipath.Evidence{Connections: multipath.Silent, InFlight: twelve, Requests: set}},
+			multipath.Evidence{Connections: multipath.Silent, InFlight: twelve, HangsSince: begin, Requests: set}},
 		"the others completed something before": {func(n *node) { n.paths[1].completed = 100; n.hang(0, 12); n.die(0) },
-			multipath.Evidence{Connections: multipath.Silent, InFlight: twelve, Requests: set}},
+			multipath.Evidence{Connections: multipath.Silent, InFlight: twelve, HangsSince: begin, Requests: set}},
 		"it was seen as late as that": {func(n *node) { n.see(1); n.paths[0].inFlight = 12; n.paths[1].completed = 100; n.die(0) },
-			multipath.Evidence{Connections: multipath.Silent, InFlight: twelve, Requests: set}},
+			multipath.Evidence{Connections: multipath.Silent, InFlight: twelve, HangsSince: begin.Add(500 * time.Millisecond), Requests: set}},
 		"the other one is silent too": {func(n *node) { n.hang(1, 12); n.hang(0, 12); n.paths[1].completed = 100; n.die(1); n.die(0) },
-			multipath.Evidence{Connections: multipath.Silent, InFlight: twelve, Requests: "2026-11-23T12:00:01.5Z"}},
+			multipath.Evidence{Connections: multipath.Silent, InFlight: twelve, HangsSince: begin.Add(500 * time.Millisecond), Requests: "2026-11-23T12:00:01.5Z"}},
 		"the other one is connecting": {func(n *node) { n.paths[1].state = nvme.StateConnecting; dead(n) },
-			multipath.Evidence{Connections: multipath.Silent, InFlight: twelve, Requests: set}},
+			multipath.Evidence{Connections: multipath.Silent, InFlight: twelve, HangsSince: begin, Requests: set}},
 		"a neighbour hangs here, and completes nothing": {func(n *node) { n.paths[0].neighbour = 1; *twelve = 13; dead(n) },
-			multipath.Evidence{Connections: multipath.Silent, InFlight: twelve, Requests: set}},
+			multipath.Evidence{Connections: multipath.Silent, InFlight: twelve, HangsSince: begin, Requests: set}},
 		"nothing is known": {func(n *node) { n.paths[0].unknown = true; n.paths[0].inFlight = 12; n.see(3) }, multipath.Evidence{}},
+		"some come back": {func(n *node) {
+			n.paths[0].inFlight = 12
+			for range 3 {
+				n.paths[0].completed++
+				n.see(1)
+			}
+		}, multipath.Evidence{Connections: multipath.Answering, InFlight: twelve}},
 		"it connects anew": {func(n *node) { dead(n); n.paths[0].state, n.paths[0].inFlight = nvme.StateConnecting, 0; n.see(1) },
 			multipath.Evidence{InFlight: none}},
 		"it came back": {func(n *node) {
