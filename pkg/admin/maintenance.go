@@ -85,7 +85,7 @@ func maintenanceCode(err error) int {
 		return http.StatusBadRequest
 	case errors.Is(err, multipath.ErrNoMaintenance):
 		return http.StatusNotFound
-	case errors.Is(err, multipath.ErrLastPath):
+	case errors.Is(err, multipath.ErrLastPath), errors.Is(err, multipath.ErrUnfit):
 		return http.StatusConflict
 	case errors.Is(err, multipath.ErrNoPath):
 		return http.StatusGatewayTimeout

@@ -51,6 +51,7 @@ type Config struct {
 // layer is the multipath layer, as the agent needs it.
 type layer interface {
 	remedies
+	drainer
 	InUse(context.Context, nvme.NQN, nvme.NamespaceID) (bool, error)
 }
 
@@ -63,6 +64,8 @@ type Agent struct {
 	owner    *owner
 	reporter *reporter
 	policies *policies
+	// maintainer drains what the cluster's maintenances ask for.
+	maintainer *maintainer
 }
 
 // New returns an agent that has not said anything yet. It needs no API server.
@@ -86,9 +89,10 @@ func New(c Config) (*Agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &owner{api: api, node: c.Node}
+	o, m := &owner{api: api, node: c.Node}, newMaintainer(c.Node, c.Clock)
 	return &Agent{
-		config: c, api: api, scheme: scheme, mapper: mapper, owner: o, reporter: newReporter(c, api, o), policies: newPolicies(c.Node, c.Health),
+		config: c, api: api, scheme: scheme, mapper: mapper, owner: o, reporter: newReporter(c, api, o, m), policies: newPolicies(c.Node, c.Health),
+		maintainer: m,
 	}, nil
 }
 
@@ -103,6 +107,7 @@ func kinds() (*runtime.Scheme, meta.RESTMapper, error) {
 	mapper.Add(v1alpha1.GroupVersion.WithKind("NVMePathSet"), meta.RESTScopeRoot)
 	mapper.Add(v1alpha1.GroupVersion.WithKind("NVMePathRemediation"), meta.RESTScopeRoot)
 	mapper.Add(v1alpha1.GroupVersion.WithKind("NVMePathPolicy"), meta.RESTScopeRoot)
+	mapper.Add(v1alpha1.GroupVersion.WithKind("NVMePathMaintenance"), meta.RESTScopeRoot)
 	mapper.Add(corev1.SchemeGroupVersion.WithKind("Node"), meta.RESTScopeRoot)
 	mapper.Add(corev1.SchemeGroupVersion.WithKind("PersistentVolume"), meta.RESTScopeRoot)
 	mapper.Add(authenticationv1.SchemeGroupVersion.WithKind("SelfSubjectReview"), meta.RESTScopeRoot)
@@ -139,7 +144,8 @@ func (a *Agent) NodeUID(ctx context.Context) (string, error) {
 	return string(uid), err
 }
 
-// Run reports what is published and carries out remediations, until ctx ends.
+// Run reports what is published, carries out remediations and drains what is
+// under maintenance, until ctx ends.
 // An API server that is away, at the start or later, is waited for: paths need
 // no agent.
 func (a *Agent) Run(ctx context.Context, l layer) {

@@ -76,6 +76,8 @@ func (a *apiServer) RoundTrip(r *http.Request) (*http.Response, error) {
 		kind = `"apiVersion":"meta.k8s.io/v1","kind":"PartialObjectMetadataList"`
 	case strings.HasSuffix(r.URL.Path, "nvmepathremediations"):
 		kind = `"apiVersion":"braid.dev/v1alpha1","kind":"NVMePathRemediationList"`
+	case strings.HasSuffix(r.URL.Path, "nvmepathmaintenances"):
+		kind = `"apiVersion":"braid.dev/v1alpha1","kind":"NVMePathMaintenanceList"`
 	}
 	return answer(r, http.StatusOK, `{`+kind+`,"metadata":{"resourceVersion":"1"},"items":[]}`), nil
 }
@@ -113,8 +115,8 @@ func (a *apiServer) questions() []string {
 }
 
 // TestAgent runs one against an API server that is not there at first: it goes
-// on by itself once it is, and asks for nothing but its own node's, and policies,
-// which are nobody's.
+// on by itself once it is, and asks for nothing but its own node's, and policies
+// and maintenances, which are nobody's.
 func TestAgent(t *testing.T) {
 	logger := ktesting.NewLogger(ktesting.NopTL{}, ktesting.NewConfig())
 	ctrllog.SetLogger(logger)
@@ -137,8 +139,9 @@ func TestAgent(t *testing.T) {
 	if uid, err := a.NodeUID(ctx); uid != "n-1" || err != nil {
 		t.Errorf("NodeUID: %q, %v", uid, err)
 	}
-	for _, resource := range []string{"nvmepathsets", "nvmepathremediations"} {
-		for q := "watch " + resource + " spec.nodeName=" + testNode; !slices.Contains(server.questions(), q); {
+	own := " spec.nodeName=" + testNode
+	for _, what := range []string{"nvmepathsets" + own, "nvmepathremediations" + own, "nvmepathmaintenances "} {
+		for q := "watch " + what; !slices.Contains(server.questions(), q); {
 			select {
 			case <-server.news:
 			case <-time.After(time.Minute):
@@ -147,7 +150,7 @@ func TestAgent(t *testing.T) {
 		}
 	}
 	for _, q := range server.questions() {
-		if !strings.HasSuffix(q, " spec.nodeName="+testNode) && !strings.Contains(q, " nvmepathpolicies") {
+		if !strings.HasSuffix(q, own) && !strings.Contains(q, " nvmepathpolicies") && !strings.Contains(q, " nvmepathmaintenances") {
 			t.Errorf("asked for other nodes' too: %s", q)
 		}
 	}

@@ -20,7 +20,7 @@ import (
 // that is as the one before. It runs twice a second on every node.
 func BenchmarkSee(b *testing.B) {
 	at := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-	r := newReporter(Config{Node: "worker-1", Clock: func() time.Time { return at }}, nil, nil)
+	r := newReporter(Config{Node: "worker-1", Clock: func() time.Time { return at }}, nil, nil, newMaintainer("worker-1", nil))
 	snap := &multipath.Snapshot{At: at}
 	for v := range 1000 {
 		set := multipath.PathSet{

@@ -1,5 +1,6 @@
 // Package agent speaks for one node to the Kubernetes API server: it reports
-// the node's path sets and carries out the remediations that are asked of it.
+// the node's path sets, carries out the remediations that are asked of it, and
+// drains the addresses that are under maintenance (maintain.go).
 //
 //	                   multipath.Layer
 //	      snapshots  |                  ^ rescan, reset, levers   | evidence
@@ -85,10 +86,19 @@
 // a step against a path is complete only once the path has proved itself; until
 // then it stays open, and other paths are looked after meanwhile.
 //
+// # Design note, 2026-11-23: maintenance
+//
+// An NVMePathMaintenance is every node's, so none of them writes it: each says in
+// its path sets, path by path, how far it is, and the cluster's controller sums up.
+// What is refused is tried again for as long as it is asked for, since the other
+// path may come back. The layer's record has the object's name, so that a
+// braid-node which was away when the object ended, or was deleted, brings its paths
+// back; but not before it has seen all the objects there are.
+//
 // # Design note, 2026-11-22: no cluster-wide anything
 //
-// Watches are restricted to spec.nodeName, but for that of policies, which are few
-// and nobody's. A PersistentVolume is asked for by name, and only where a policy
+// Watches are restricted to spec.nodeName, but for those of policies and
+// maintenances, which are few and nobody's. A PersistentVolume is asked for by name, and only where a policy
 // goes by its class or labels.
 // The Node is asked for once, by name. The kinds are known beforehand, so that
 // neither discovery nor a cache that does not sync can keep the agent, or

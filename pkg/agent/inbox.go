@@ -12,6 +12,7 @@ import (
 type observation struct {
 	*multipath.Snapshot
 	findings [][]health.Finding // of each path set
+	tasks    tasks              // of maintenance
 	number   uint64
 }
 

@@ -66,6 +66,9 @@ func (a *Agent) manage(ctx context.Context, l layer) error {
 	if err := m.Add(manager.RunnableFunc(func(ctx context.Context) error { return a.followPolicies(ctx, m.GetCache()) })); err != nil {
 		return err
 	}
+	if err := m.Add(manager.RunnableFunc(func(ctx context.Context) error { return a.maintainer.run(ctx, m.GetCache(), l) })); err != nil {
+		return err
+	}
 	if err := m.Add(manager.RunnableFunc(newSteward(o, a.api, m.GetCache(), a.reporter.add).run)); err != nil {
 		return err
 	}

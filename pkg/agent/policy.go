@@ -131,11 +131,16 @@ func (r *rules) suspend(policy string, s *v1alpha1.Suspension) {
 	r.why = policy + ": " + s.Reason
 	r.suspended.All = r.suspended.All || len(s.Addresses) == 0
 	for _, text := range s.Addresses {
-		address, err := nvme.ParseAddress(strings.TrimPrefix(text, string(nvme.TransportTCP)+"://"))
+		address, err := addressOf(text)
 		if err != nil {
 			r.suspended.All = true
 			continue
 		}
 		r.suspended.Addresses = append(r.suspended.Addresses, address)
 	}
+}
+
+// addressOf reads an address as policies and maintenances have it.
+func addressOf(text string) (nvme.TransportID, error) {
+	return nvme.ParseAddress(strings.TrimPrefix(text, string(nvme.TransportTCP)+"://"))
 }

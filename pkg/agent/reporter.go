@@ -31,6 +31,7 @@ type reporter struct {
 	node, engine string
 	findings     func(volumeID string) ([]health.Finding, bool)
 	told         func(volumeID string, found ...health.Finding)
+	maintainer   *maintainer
 	api          client.Client
 	owner        *owner
 	// inUse tells whether somebody uses the volume on the node, though it is
@@ -49,9 +50,9 @@ type reporter struct {
 	refusal refusals
 }
 
-func newReporter(c Config, api client.Client, o *owner) *reporter {
+func newReporter(c Config, api client.Client, o *owner, m *maintainer) *reporter {
 	return &reporter{
-		node: c.Node, engine: c.Engine, findings: c.Findings, told: c.Told, api: api, owner: o, now: c.Clock,
+		node: c.Node, engine: c.Engine, findings: c.Findings, told: c.Told, maintainer: m, api: api, owner: o, now: c.Clock,
 		inbox:   inbox{wake: make(chan struct{}, 1)},
 		entries: map[string]*entry{}, moved: make(chan struct{}), refusal: refusals{},
 	}
@@ -59,7 +60,7 @@ func newReporter(c Config, api client.Client, o *owner) *reporter {
 
 // publish takes a snapshot. It waits for nobody.
 func (r *reporter) publish(snap *multipath.Snapshot) {
-	o := observation{Snapshot: snap, findings: make([][]health.Finding, len(snap.PathSets))}
+	o := observation{Snapshot: snap, findings: make([][]health.Finding, len(snap.PathSets)), tasks: r.maintainer.asked()}
 	for i := range snap.PathSets {
 		found, _ := r.findings(snap.PathSets[i].VolumeID)
 		o.findings[i] = health.Guard(found)
@@ -103,6 +104,7 @@ func (r *reporter) see(o observation) {
 		staged[name] = true
 		e := r.entry(name)
 		e.see(r.node, r.engine, set, e.with(o.findings[i]), o.At)
+		o.tasks.note(&e.want.status, set)
 	}
 	for name, e := range r.entries {
 		if !staged[name] {

@@ -198,7 +198,7 @@ func newScene(t *testing.T, api *fakeAPI) *scene {
 		Node: testNode, Engine: "native", Clock: func() time.Time { return s.clock },
 		Findings: func(id string) ([]health.Finding, bool) { return s.found[id], true },
 		Told:     func(id string, found ...health.Finding) { s.told[id] = found },
-	}, api, &owner{api: api, node: testNode})
+	}, api, &owner{api: api, node: testNode}, newMaintainer(testNode, func() time.Time { return s.clock }))
 	s.inUse = func(context.Context, v1alpha1.NVMePathSetSpec) (bool, error) { return s.used, nil }
 	s.attach(s)
 	return s

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -37,9 +38,17 @@ type fakeLayer struct {
 	// then is what a lever leads to, and leverFails what comes of it.
 	then       func()
 	leverFails error
+
+	mu         sync.Mutex // of maintenance, which has goroutines
+	held       map[nvme.TransportID]multipath.Maintenance
+	drainFails error
 }
 
-func (f *fakeLayer) Snapshot() *multipath.Snapshot { return f.snap }
+func (f *fakeLayer) Snapshot() *multipath.Snapshot {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.snap
+}
 
 func (f *fakeLayer) Subsystem(nvme.NQN) *multipath.Subsystem { return f.subsystem }
 

@@ -59,6 +59,7 @@ type fakeNode struct {
 	kicked   []string
 	io       *PathIO
 	timeouts map[string]time.Duration
+	silent   nvme.TransportID // the way whose far end is
 	// probe says what probing an address does; nil answers. probed is how often.
 	probe  map[nvme.TransportID]func(context.Context) error
 	probed map[nvme.TransportID]int

@@ -17,9 +17,9 @@ import (
 )
 
 const (
-	// maxMaintenance is the longest that maintenance may take: what is forgotten
+	// MaxMaintenance is the longest that maintenance may take: what is forgotten
 	// must not hide a fault for ever.
-	maxMaintenance = 7 * 24 * time.Hour
+	MaxMaintenance = 7 * 24 * time.Hour
 	// returnTime is for how long after its end paths may be on their way back.
 	returnTime = 30 * time.Second
 )
@@ -36,9 +36,11 @@ type Maintenance struct {
 	// Address is the target's; the host's end of it is left open.
 	Address nvme.TransportID `json:"address"`
 	// By is who asked for it, Reason why: printable, for people.
-	By     string    `json:"by"`
-	Reason string    `json:"reason"`
-	Since  time.Time `json:"since"`
+	By     string `json:"by"`
+	Reason string `json:"reason"`
+	// Request names what asked for it where that was not a person on the node.
+	Request string    `json:"request,omitempty"`
+	Since   time.Time `json:"since"`
 	// Until is when it ends, or ended for good where it is Returning.
 	Until     time.Time `json:"until"`
 	Returning bool      `json:"returning,omitempty"`
@@ -50,7 +52,10 @@ type Maintenance struct {
 // and is left to the kernel.
 //
 // Nothing is changed, and the error wraps ErrLastPath, if any namespace of those
-// controllers, a staged volume's or not, would have no usable path left.
+// controllers, a staged volume's or not, would have no usable path left; or
+// ErrUnfit, if the far end of one is silent. To take such a controller down would
+// stall all that has I/O on it for as long as the kernel waits for an answer; left
+// alone it is soon given up, and then there is nothing to drain.
 func (l *Layer) Drain(ctx context.Context, m Maintenance) error {
 	m.Since = l.now()
 	if err := m.check(); err != nil {
@@ -61,7 +66,7 @@ func (l *Layer) Drain(ctx context.Context, m Maintenance) error {
 		return err
 	}
 	for i := range obs.Subsystems {
-		if err := spares(&obs.Subsystems[i], m.Address); err != nil {
+		if err := l.canLeave(ctx, &obs.Subsystems[i], m.Address); err != nil {
 			return err
 		}
 	}
@@ -80,8 +85,8 @@ func (m Maintenance) check() error {
 	if m.Address.Transport != nvme.TransportTCP || m.Address.HostIface != "" || m.Address.HostTrAddr != "" {
 		return fmt.Errorf("%w: address: %s is not the address of a target", ErrInvalid, m.Address)
 	}
-	if d := m.Until.Sub(m.Since); d <= 0 || d > maxMaintenance {
-		return fmt.Errorf("%w: until: %s from now is not within %s", ErrInvalid, d.Round(time.Second), maxMaintenance)
+	if d := m.Until.Sub(m.Since); d <= 0 || d > MaxMaintenance {
+		return fmt.Errorf("%w: until: %s from now is not within %s", ErrInvalid, d.Round(time.Second), MaxMaintenance)
 	}
 	if err := ledger.CheckText(m.By, m.Reason); err != nil {
 		return fmt.Errorf("%w: %w", ErrInvalid, err)
@@ -96,11 +101,15 @@ func leadingTo(s *Subsystem, address nvme.TransportID) []Controller {
 	})
 }
 
-// spares refuses to take down controllers on which a namespace depends.
-func spares(s *Subsystem, address nvme.TransportID) error {
+// canLeave refuses to take down controllers on which a namespace depends, and
+// those that would not answer.
+func (l *Layer) canLeave(ctx context.Context, s *Subsystem, address nvme.TransportID) error {
 	leaving := map[string]bool{}
 	for _, c := range leadingTo(s, address) {
 		leaving[c.Name] = true
+	}
+	if len(leaving) == 0 {
+		return nil
 	}
 	usable := func(p HeadPath) bool {
 		c := s.Controller(p.Controller)
@@ -108,6 +117,11 @@ func spares(s *Subsystem, address nvme.TransportID) error {
 	}
 	if h := s.DependsOn(func(controller string) bool { return leaving[controller] }, usable); h != nil {
 		return fmt.Errorf("%w: %s of %s has no other usable path than by %s", ErrLastPath, h.Name, s.NQN, address)
+	}
+	for name, e := range l.Evidence(ctx, s) {
+		if leaving[name] && e.Connections == Silent {
+			return fmt.Errorf("%w: the far end of %s of %s is silent", ErrUnfit, name, s.NQN)
+		}
 	}
 	return nil
 }
@@ -138,7 +152,7 @@ func (l *Layer) drain(ctx context.Context, nqn nvme.NQN, address nvme.TransportI
 	if err != nil || s == nil {
 		return err
 	}
-	if err := spares(s, address); err != nil { // as it is by now
+	if err := l.canLeave(ctx, s, address); err != nil { // as it is by now
 		return err
 	}
 	for _, c := range leadingTo(s, address) {
@@ -166,7 +180,11 @@ func (l *Layer) Return(ctx context.Context, address nvme.TransportID) error {
 		next := l.nextLook()
 		absent := notBack(l.Snapshot(), address)
 		if len(absent) == 0 {
-			return l.amend(func(all map[nvme.TransportID]Maintenance) { delete(all, address) })
+			return l.amend(func(all map[nvme.TransportID]Maintenance) {
+				if all[address].Returning { // else it has begun anew
+					delete(all, address)
+				}
+			})
 		}
 		select {
 		case <-next:

@@ -127,7 +127,7 @@ func TestMaintenanceRefused(t *testing.T) {
 		"the host's end":    func() Maintenance { return work(bound, time.Hour) },
 		"no transport":      func() Maintenance { return work(nvme.TransportID{}, time.Hour) },
 		"no time":           func() Maintenance { return work(way1, 0) },
-		"too long":          func() Maintenance { return work(way1, maxMaintenance+time.Hour) },
+		"too long":          func() Maintenance { return work(way1, MaxMaintenance+time.Hour) },
 		"no reason":         func() Maintenance { m := work(way1, time.Hour); m.Reason = ""; return m },
 		"two lines of text": func() Maintenance { m := work(way1, time.Hour); m.Reason = "a\nb"; return m },
 	} {
@@ -142,6 +142,24 @@ func TestMaintenanceRefused(t *testing.T) {
 	}
 }
 
+// TestMaintenanceSilent: what does not answer is not taken down.
+func TestMaintenanceSilent(t *testing.T) {
+	node := newFakeNode(uuidA)
+	withLayer(t, node, func(t *testing.T, ctx context.Context, l *Layer) {
+		if _, err := l.Ensure(ctx, testVolume("v", uuidA, way1, way2)); err != nil {
+			t.Fatal(err)
+		}
+		sleep(time.Second)
+		node.falls(way1)
+		if err := l.Drain(ctx, work(way1, time.Hour)); !errors.Is(err, ErrUnfit) || len(l.Maintenances()) != 0 {
+			t.Errorf("draining a silent path: %v, noted %+v", err, l.Maintenances())
+		}
+		if err := l.Drain(ctx, work(way2, time.Hour)); err != nil {
+			t.Errorf("draining the other one: %v", err)
+		}
+	})
+}
+
 // setState sets what the kernel says of the controller of a way.
 func (f *fakeNode) setState(of nvme.TransportID, state nvme.ControllerState) {
 	f.mu.Lock()
@@ -151,6 +169,26 @@ func (f *fakeNode) setState(of nvme.TransportID, state nvme.ControllerState) {
 			f.present[i].State = state
 		}
 	}
+}
+
+// falls silent: the far end of a way.
+func (f *fakeNode) falls(silent nvme.TransportID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.silent = silent
+}
+
+// Examine knows of the way that is silent.
+func (f *fakeNode) Examine(_ context.Context, s *Subsystem) (map[string]Evidence, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	evidence := map[string]Evidence{}
+	for _, c := range s.Controllers {
+		if c.Address == f.silent {
+			evidence[c.Name] = Evidence{Connections: Silent}
+		}
+	}
+	return evidence, nil
 }
 
 // answerWith says what connecting a way does.

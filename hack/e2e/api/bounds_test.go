@@ -37,7 +37,7 @@ type schema struct {
 func schemas(t *testing.T) map[string]*schema {
 	t.Helper()
 	all := map[string]*schema{}
-	for _, o := range ofKind(t, "CustomResourceDefinition", 3) {
+	for _, o := range ofKind(t, "CustomResourceDefinition", 4) {
 		b, err := o.MarshalJSON()
 		must(t, err)
 		var definition struct {
@@ -114,9 +114,9 @@ var fixed = map[string]any{
 	"status.conditions[].reason": long(1024),
 	"status.steps[].reason":      long(64),
 
-	"spec.selector.storageClassNames":      different(64, 253),
-	"spec.selector.persistentVolumeNames":  different(64, 253),
-	"spec.selector.nodeNames":              different(256, 253),
+	"spec.selector.storageClassNames":      different(64),
+	"spec.selector.persistentVolumeNames":  different(64),
+	"spec.selector.nodeNames":              different(256),
 	"spec.selector.volumeLabels":           map[string]any{"example.com/tier": long(63)},
 	"spec.suspension.addresses":            []any{"tcp://" + long(250)},
 	"spec.health.raiseAfter":               "10m",
@@ -130,13 +130,17 @@ var fixed = map[string]any{
 	"spec.remediation.backOff.max":         "24h",
 	"spec.remediation.attempts.window":     "24h",
 	"spec.remediation.records.ttl":         "8760h",
+
+	"spec.address":   "tcp://[2001:db8:1111:2222:3333:4444:5555:6666]:65535",
+	"spec.duration":  "168h",
+	"spec.nodeNames": different(256),
 }
 
-// different are n texts of that length, no two the same.
-func different(n, length int) []any {
+// different are n names as long as names may be, no two the same.
+func different(n int) []any {
 	all := make([]any, n)
 	for i := range all {
-		all[i] = fmt.Sprintf("%0*d", length, i)
+		all[i] = fmt.Sprintf("%0253d", i)
 	}
 	return all
 }

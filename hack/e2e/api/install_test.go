@@ -91,7 +91,7 @@ func TestInstallWithoutWarnings(t *testing.T) {
 }
 
 func TestDefinitions(t *testing.T) {
-	for _, o := range ofKind(t, "CustomResourceDefinition", 3) {
+	for _, o := range ofKind(t, "CustomResourceDefinition", 4) {
 		live := &unstructured.Unstructured{}
 		live.SetGroupVersionKind(o.GroupVersionKind())
 		must(t, server.admin.Get(t.Context(), client.ObjectKeyFromObject(o), live))

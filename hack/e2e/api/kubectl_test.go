@@ -11,7 +11,7 @@ import (
 )
 
 func TestShortNames(t *testing.T) {
-	created(t, newPathSet("short", "node-a"), newRemediation("short", "node-a", "admin"), newPolicy("short"))
+	created(t, newPathSet("short", "node-a"), newRemediation("short", "node-a", "admin"), newPolicy("short"), newMaintenance("short", "admin"))
 	for name, want := range map[string]string{
 		"nvps":        "nvmepathset.braid.dev/short",
 		"pathset":     "nvmepathset.braid.dev/short",
@@ -19,7 +19,9 @@ func TestShortNames(t *testing.T) {
 		"remediation": "nvmepathremediation.braid.dev/short",
 		"nvpp":        "nvmepathpolicy.braid.dev/short",
 		"pathpolicy":  "nvmepathpolicy.braid.dev/short",
-		"braid":       "nvmepathpolicy.braid.dev/short nvmepathremediation.braid.dev/short nvmepathset.braid.dev/short",
+		"nvpm":        "nvmepathmaintenance.braid.dev/short",
+		"maintenance": "nvmepathmaintenance.braid.dev/short",
+		"braid":       "nvmepathmaintenance.braid.dev/short nvmepathpolicy.braid.dev/short nvmepathremediation.braid.dev/short nvmepathset.braid.dev/short",
 	} {
 		out, err := server.Kubectl(t.Context(), "get", name, "--output=name")
 		must(t, err)
@@ -108,6 +110,22 @@ func TestColumns(t *testing.T) {
 	stop.Spec = v1alpha1.NVMePathPolicySpec{Suspension: &v1alpha1.Suspension{Reason: "switch A is replaced"}}
 	created(t, gold, stop)
 	kubectlGolden(t, "get-policies.txt", "get", "nvmepathpolicies")
+
+	drained, returned := newMaintenance("port-1", "admin"), newMaintenance("port-0", "admin")
+	drained.Status = maintenanceStatus(v1alpha1.ConditionDrained, metav1.ConditionFalse, v1alpha1.ReasonDrainRefused)
+	returned.Status = maintenanceStatus(v1alpha1.ConditionReturned, metav1.ConditionTrue, v1alpha1.ReasonReturned)
+	stored(t, drained)
+	stored(t, returned)
+	created(t, newMaintenance("port-2", "admin"))
+	kubectlGolden(t, "get-maintenances.txt", "get", "nvmepathmaintenances")
+	kubectlGolden(t, "get-maintenances-wide.txt", "get", "nvmepathmaintenances", "--output=wide")
+}
+
+func maintenanceStatus(condition string, is metav1.ConditionStatus, reason string) v1alpha1.NVMePathMaintenanceStatus {
+	return v1alpha1.NVMePathMaintenanceStatus{
+		Conditions: []metav1.Condition{{Type: condition, Status: is, Reason: reason, LastTransitionTime: noon}},
+		Until:      &noon, Paths: 3, DrainedPaths: 2, RefusedPaths: 1, UsablePaths: 1,
+	}
 }
 
 func TestDescribe(t *testing.T) {

@@ -88,6 +88,16 @@ func newPolicy(name string) *v1alpha1.NVMePathPolicy {
 	}
 }
 
+func newMaintenance(name, requestedBy string) *v1alpha1.NVMePathMaintenance {
+	return &v1alpha1.NVMePathMaintenance{
+		TypeMeta:   typeMeta("NVMePathMaintenance"),
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec: v1alpha1.NVMePathMaintenanceSpec{
+			Address: "tcp://192.0.2.2:4420", Reason: "firmware of port 1, ticket 4711", Duration: "2h", RequestedBy: requestedBy,
+		},
+	}
+}
+
 func remediationStatus() v1alpha1.NVMePathRemediationStatus {
 	return v1alpha1.NVMePathRemediationStatus{
 		Conditions: []metav1.Condition{{

@@ -10,6 +10,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/braid-csi/braid/pkg/api/v1alpha1"
@@ -62,6 +63,35 @@ func TestRequesterInNoPolicysName(t *testing.T) {
 
 func refusal(requestedBy, user string) string {
 	return fmt.Sprintf("spec.requestedBy is %q, but who makes the request is %q", requestedBy, user)
+}
+
+// TestRequesterOfMaintenance: so it is with maintenance.
+func TestRequesterOfMaintenance(t *testing.T) {
+	enforced(t)
+	if err := server.admin.Create(t.Context(), newMaintenance("by", "admin"), client.DryRunAll); err != nil {
+		t.Errorf("admin may not ask in their own name: %v", err)
+	}
+	deniedBy(t, "admin as alice", server.admin.Create(t.Context(), newMaintenance("by", "alice"), client.DryRunAll), requester, refusal("alice", "admin"))
+}
+
+// TestMaintainer: who has the chart's role begins and ends maintenance, and does
+// not write what nodes have said of it.
+func TestMaintainer(t *testing.T) {
+	grant(t, "braid-maintainer", rbacv1.Subject{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: "alice"})
+	alice := withCertificate(t, "alice")
+	mayNow(t, alice, "create", "nvmepathmaintenances")
+	m := newMaintenance("port-1", "alice")
+	must(t, alice.Create(t.Context(), m))
+	t.Cleanup(func() { gone(t, m) })
+	m.Status.DrainedPaths = 7
+	if err := alice.Status().Update(t.Context(), m); !apierrors.IsForbidden(err) {
+		t.Errorf("whoever asks may write the record: %v", err)
+	}
+	must(t, alice.Patch(t.Context(), m, client.RawPatch(types.MergePatchType, []byte(`{"spec":{"ended":true}}`))))
+	if !m.Spec.Ended || m.Status.DrainedPaths != 0 {
+		t.Errorf("ended, it has become %+v", m)
+	}
+	must(t, alice.Delete(t.Context(), m))
 }
 
 // TestRequesterByApply: creating is creating, by whatever verb.

@@ -33,6 +33,36 @@ const (
 // Stabilizing while the path is to prove itself.
 const ConditionSucceeded = "Succeeded"
 
+// The conditions of an NVMePathMaintenance.
+const (
+	// ConditionDrained: no usable path of any volume leads to the address any
+	// more, and every node that had one says that it keeps it so. True: Drained,
+	// or NoPaths where none leads there. False: Draining, Refused, or Ended.
+	ConditionDrained = "Drained"
+	// ConditionReturned is absent until the end. It is false, Returning, until
+	// every path to the address is usable again, and then stays true.
+	ConditionReturned = "Returned"
+)
+
+// Reasons of the conditions of an NVMePathMaintenance.
+const (
+	// ReasonDrained: every path is down and kept so.
+	ReasonDrained = "Drained"
+	// ReasonNoPaths: no path of a volume leads to the address.
+	ReasonNoPaths = "NoPaths"
+	// ReasonDraining: not every node has done it yet, or said so.
+	ReasonDraining = "Draining"
+	// ReasonDrainRefused: a node does not take its paths down, for a namespace
+	// depends on one of them.
+	ReasonDrainRefused = "Refused"
+	// ReasonEnded: it has ended, and paths are brought back.
+	ReasonEnded = "Ended"
+	// ReasonReturning: a path is not usable again yet.
+	ReasonReturning = "Returning"
+	// ReasonReturned: every path is usable again.
+	ReasonReturned = "Returned"
+)
+
 // Reasons of conditions that are not those of a finding.
 const (
 	// ReasonHealthy: the condition is true, with nothing to say against it.

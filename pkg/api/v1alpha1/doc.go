@@ -6,6 +6,8 @@
 //	                     about a path set, who, why, and what came of it
 //	NVMePathPolicy       when a path counts as bad, and what nodes may do about
 //	                     it by themselves
+//	NVMePathMaintenance  a request and its record: an address is worked on, and
+//	                     no node shall use it meanwhile
 //
 // All are cluster-scoped: a path set belongs to a node, as the volume does.
 //
@@ -23,6 +25,11 @@
 // other policy overrules: whoever has to stop it need not find out first which
 // policy it goes by. Defaults stand in the definition, so that a policy that was
 // read back says all that holds.
+//
+// 2026-11-23: an NVMePathMaintenance is for every node, and no node writes it:
+// each says in its own path sets how far it is, the cluster's controller sums
+// up. So nodes do not contend for one object, and one that says nothing is not
+// taken for drained.
 //
 // +kubebuilder:object:generate=true
 // +kubebuilder:ac:generate=true

@@ -233,6 +233,10 @@ type PathStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	ConnectError string `json:"connectError,omitempty"`
+	// maintenance is what the node does about the path because its address is
+	// worked on. Absent where it is not.
+	// +optional
+	Maintenance *PathMaintenance `json:"maintenance,omitempty"`
 	// counterSource is where the path's counts come from: KernelAttribute, BPF
 	// (Braid's own programs in the kernel), Both (the better of the two), or Unsupported where nothing on the node counts.
 	// +optional

@@ -18,6 +18,7 @@ func AddToScheme(s *runtime.Scheme) error {
 		&NVMePathSet{}, &NVMePathSetList{},
 		&NVMePathRemediation{}, &NVMePathRemediationList{},
 		&NVMePathPolicy{}, &NVMePathPolicyList{},
+		&NVMePathMaintenance{}, &NVMePathMaintenanceList{},
 	)
 	metav1.AddToGroupVersion(s, GroupVersion)
 	return nil

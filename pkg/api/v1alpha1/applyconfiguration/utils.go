@@ -32,6 +32,12 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.HealthPolicyApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("NamespaceID"):
 		return &apiv1alpha1.NamespaceIDApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("NVMePathMaintenance"):
+		return &apiv1alpha1.NVMePathMaintenanceApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("NVMePathMaintenanceSpec"):
+		return &apiv1alpha1.NVMePathMaintenanceSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("NVMePathMaintenanceStatus"):
+		return &apiv1alpha1.NVMePathMaintenanceStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("NVMePathPolicy"):
 		return &apiv1alpha1.NVMePathPolicyApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("NVMePathPolicySpec"):
@@ -48,6 +54,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.NVMePathSetSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("NVMePathSetStatus"):
 		return &apiv1alpha1.NVMePathSetStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("PathMaintenance"):
+		return &apiv1alpha1.PathMaintenanceApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PathSetSelector"):
 		return &apiv1alpha1.PathSetSelectorApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PathStatus"):

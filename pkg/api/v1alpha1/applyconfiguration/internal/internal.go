@@ -122,6 +122,77 @@ var schemaYAML = typed.YAMLObject(`types:
       default: {}
 - name: com.github.braid-csi.braid.pkg.api.v1alpha1.LabelValue
   scalar: string
+- name: com.github.braid-csi.braid.pkg.api.v1alpha1.MaintenanceState
+  scalar: string
+- name: com.github.braid-csi.braid.pkg.api.v1alpha1.NVMePathMaintenance
+  map:
+    fields:
+    - name: apiVersion
+      type:
+        scalar: string
+    - name: kind
+      type:
+        scalar: string
+    - name: metadata
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta
+    - name: spec
+      type:
+        namedType: com.github.braid-csi.braid.pkg.api.v1alpha1.NVMePathMaintenanceSpec
+    - name: status
+      type:
+        namedType: com.github.braid-csi.braid.pkg.api.v1alpha1.NVMePathMaintenanceStatus
+- name: com.github.braid-csi.braid.pkg.api.v1alpha1.NVMePathMaintenanceSpec
+  map:
+    fields:
+    - name: address
+      type:
+        scalar: string
+    - name: duration
+      type:
+        namedType: com.github.braid-csi.braid.pkg.api.v1alpha1.Duration
+    - name: ended
+      type:
+        scalar: boolean
+      default: false
+    - name: nodeNames
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+    - name: reason
+      type:
+        scalar: string
+    - name: requestedBy
+      type:
+        scalar: string
+- name: com.github.braid-csi.braid.pkg.api.v1alpha1.NVMePathMaintenanceStatus
+  map:
+    fields:
+    - name: conditions
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Condition
+          elementRelationship: associative
+          keys:
+          - type
+    - name: drainedPaths
+      type:
+        scalar: numeric
+    - name: paths
+      type:
+        scalar: numeric
+    - name: refusedPaths
+      type:
+        scalar: numeric
+    - name: until
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: usablePaths
+      type:
+        scalar: numeric
 - name: com.github.braid-csi.braid.pkg.api.v1alpha1.NVMePathPolicy
   map:
     fields:
@@ -346,6 +417,18 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: value
       type:
         scalar: string
+- name: com.github.braid-csi.braid.pkg.api.v1alpha1.PathMaintenance
+  map:
+    fields:
+    - name: message
+      type:
+        scalar: string
+    - name: name
+      type:
+        scalar: string
+    - name: state
+      type:
+        namedType: com.github.braid-csi.braid.pkg.api.v1alpha1.MaintenanceState
 - name: com.github.braid-csi.braid.pkg.api.v1alpha1.PathSetSelector
   map:
     fields:
@@ -414,6 +497,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: lastFailoverTime
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: maintenance
+      type:
+        namedType: com.github.braid-csi.braid.pkg.api.v1alpha1.PathMaintenance
     - name: reconnects
       type:
         namedType: com.github.braid-csi.braid.pkg.api.v1alpha1.Count

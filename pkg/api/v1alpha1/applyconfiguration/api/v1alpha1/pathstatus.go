@@ -30,6 +30,9 @@ type PathStatusApplyConfiguration struct {
 	ANAState *string `json:"anaState,omitempty"`
 	// connectError is why the last attempt to connect failed.
 	ConnectError *string `json:"connectError,omitempty"`
+	// maintenance is what the node does about the path because its address is
+	// worked on. Absent where it is not.
+	Maintenance *PathMaintenanceApplyConfiguration `json:"maintenance,omitempty"`
 	// counterSource is where the path's counts come from: KernelAttribute, BPF
 	// (Braid's own programs in the kernel), Both (the better of the two), or Unsupported where nothing on the node counts.
 	CounterSource *string `json:"counterSource,omitempty"`
@@ -113,6 +116,14 @@ func (b *PathStatusApplyConfiguration) WithANAState(value string) *PathStatusApp
 // If called multiple times, the ConnectError field is set to the value of the last call.
 func (b *PathStatusApplyConfiguration) WithConnectError(value string) *PathStatusApplyConfiguration {
 	b.ConnectError = &value
+	return b
+}
+
+// WithMaintenance sets the Maintenance field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Maintenance field is set to the value of the last call.
+func (b *PathStatusApplyConfiguration) WithMaintenance(value *PathMaintenanceApplyConfiguration) *PathStatusApplyConfiguration {
+	b.Maintenance = value
 	return b
 }
 
