@@ -69,4 +69,10 @@
 // node's health, the agent says. A node is known by its path sets: one that has
 // none presents nothing, and one that is off presents what its path sets say,
 // until they go with it.
+//
+// 2026-11-23: it sums up for an NVMePathMaintenance what path sets say, and
+// commands nobody: nodes watch the object by themselves. Only what a node has said
+// counts (survey.go). A path that is down by chance is not drained, for its node
+// may never have heard of the maintenance. Once every path is back the record is
+// complete and stays so, whatever becomes of them later.
 package controller

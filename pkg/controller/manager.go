@@ -75,6 +75,7 @@ func NewManager(ctx context.Context, config *rest.Config, o Options) (manager.Ma
 	return m, errors.Join(
 		a.SetupWithManager(ctx, m),
 		h.SetupWithManager(ctx, m),
+		(&Maintenances{Client: m.GetClient(), Now: time.Now}).SetupWithManager(ctx, m),
 		m.AddHealthzCheck("ping", healthz.Ping),
 		m.AddReadyzCheck("caches", ready(m.GetCache())),
 	)
@@ -135,6 +136,9 @@ func slimPathSet(ps *v1alpha1.NVMePathSet) {
 	s := v1alpha1.NVMePathSetStatus{HostNQN: ps.Status.HostNQN}
 	if c := meta.FindStatusCondition(ps.Status.Conditions, v1alpha1.ConditionHostNQNUnique); c != nil {
 		s.Conditions = []metav1.Condition{*c}
+	}
+	for _, p := range ps.Status.Paths {
+		s.Paths = append(s.Paths, v1alpha1.PathStatus{Address: p.Address, Expected: p.Expected, Usable: p.Usable, Maintenance: p.Maintenance})
 	}
 	ps.Status = s
 }

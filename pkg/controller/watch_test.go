@@ -50,10 +50,13 @@ func TestCacheKeepsWhatIsNeeded(t *testing.T) {
 	ps.Status.HostNQN = nqnA
 	unique := metav1.Condition{Type: v1alpha1.ConditionHostNQNUnique, Status: metav1.ConditionTrue}
 	ps.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue}, unique}
+	drained := &v1alpha1.PathMaintenance{Name: "port-1", State: v1alpha1.MaintenanceDrained}
+	ps.Status.Paths = []v1alpha1.PathStatus{{Address: "tcp://192.0.2.1:4420", Expected: true, Usable: true, Maintenance: drained, Failovers: &v1alpha1.Count{}}}
 	ps.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "braid-node"}}
 
 	slimSet := presenting("a", "n1", nqnA)
 	slimSet.Status.Conditions = []metav1.Condition{unique}
+	slimSet.Status.Paths = []v1alpha1.PathStatus{{Address: "tcp://192.0.2.1:4420", Expected: true, Usable: true, Maintenance: drained}}
 	slimmed := volume("a", uuid)
 	slimmed.Finalizers = pv.Finalizers
 	for _, tc := range []struct {
