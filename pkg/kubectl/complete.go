@@ -1,6 +1,7 @@
 package kubectl
 
 import (
+	"context"
 	"maps"
 	"slices"
 
@@ -68,5 +69,22 @@ func (p *plugin) fromPathSets(word func(*v1alpha1.NVMePathSet) string) cobra.Com
 			}
 		}
 		return slices.Sorted(maps.Keys(words)), cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// firstArgument completes an only argument.
+func (p *plugin) firstArgument(words func(context.Context) ([]string, error)) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		all, err := words(cmd.Context())
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		for i := range all {
+			all[i] = printable(all[i])
+		}
+		return all, cobra.ShellCompDirectiveNoFileComp
 	}
 }

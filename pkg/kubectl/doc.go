@@ -2,12 +2,14 @@
 //
 //	kubectl braid status | describe PVC | paths PVC | top
 //	kubectl braid reset PVC | remediate PVC
+//	kubectl braid maintenance [list] | start ADDRESS | end NAME
 //
 //	NVMePathSet ──list──► worst first ──► page ──► terminal
 //	terminal ──► NVMePathRemediation ──► the node acts ──► its record
+//	terminal ──► NVMePathMaintenance ──► the nodes act ──► its status
 //
-// It sees what the API has, and writes nothing but remediations, in the name
-// by which the API server knows the one who asks.
+// It sees what the API has, and writes nothing but these two, in the name by
+// which the API server knows the one who asks.
 //
 // 2026-11-23: what is worst is read from the conditions' status, never from
 // their reasons: an agent that is newer than the plugin may have others.

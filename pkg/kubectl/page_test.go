@@ -44,11 +44,14 @@ func TestPagesArePrintable(t *testing.T) {
 	}
 	for i := range s.Paths {
 		p := &s.Paths[i]
+		p.Maintenance = &v1alpha1.PathMaintenance{Name: evil, State: evil, Message: evil}
 		p.Address, p.Controller, p.ControllerState, p.ANAState, p.ConnectError, p.CounterSource = evil, evil, evil, evil, evil, evil
 	}
 	r := record("x")
 	r.Name, r.Spec.PathSet, r.Spec.NodeName, r.Spec.Reason, r.Spec.RequestedBy = evil, evil, evil, evil, evil
 	r.Status.Conditions[0].Message, r.Status.Steps[0].Message, r.Status.Counters[0].Of = evil, evil, evil
+	m := maintained(evil, v1alpha1.ConditionDrained, metav1.ConditionFalse, evil, evil)
+	m.Spec.Address, m.Spec.Reason, m.Spec.RequestedBy, m.Spec.NodeNames = evil, evil, evil, []string{evil}
 	event := corev1.Event{Reason: evil, Message: evil, Type: evil}
 	v := view{first: map[pathKey]int64{}, begun: noon}
 	v.observe([]v1alpha1.NVMePathSet{set}, noon)
@@ -59,6 +62,8 @@ func TestPagesArePrintable(t *testing.T) {
 		"describe": func(p *page) { p.describe(story{&set, []v1alpha1.NVMePathRemediation{*r}, []corev1.Event{event}, nil}) },
 		"top":      func(p *page) { p.top(v) },
 		"record":   func(p *page) { p.record(r) },
+
+		"maintenance": func(p *page) { p.maintenance([]v1alpha1.NVMePathMaintenance{*m}) },
 	} {
 		var out strings.Builder
 		if err := write(&out, noon, fill); err != nil {

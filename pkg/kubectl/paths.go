@@ -2,6 +2,7 @@ package kubectl
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -93,6 +94,10 @@ func (p *page) paths(set *v1alpha1.NVMePathSet) {
 	}
 	p.table("  ", "PATH\tUSABLE\tCONTROLLER\tSTATE\tANA\tFAILOVERS\tLIFETIME\tLAST\tRETRIES\tERRORS\tRESETS\tRECONNECTS", rows)
 	for _, s := range set.Status.Paths {
+		if m := s.Maintenance; m != nil {
+			words := []string{s.Address, "maintenance " + dash(m.Name), string(m.State), m.Message}
+			p.line("  %s", strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "" }), ": "))
+		}
 		switch {
 		case s.ConnectError != "":
 			p.line("  %s cannot be connected: %s", s.Address, s.ConnectError)

@@ -71,7 +71,7 @@ func (p *plugin) command(version string) *cobra.Command {
 	root.SetOut(p.streams.Out)
 	root.SetErr(p.streams.ErrOut)
 	p.flags.AddFlags(root.PersistentFlags())
-	root.AddCommand(p.status(), p.describe(), p.paths(), p.top(), p.reset(), p.remediate(), p.version(version))
+	root.AddCommand(p.status(), p.describe(), p.paths(), p.top(), p.reset(), p.remediate(), p.maintenance(), p.version(version))
 	p.completeFlags(root)
 	return root
 }
@@ -88,10 +88,15 @@ func (p *plugin) version(version string) *cobra.Command {
 	}
 }
 
-// oneVolume wants the argument PVC.
-func oneVolume(cmd *cobra.Command, args []string) error {
-	if len(args) != 1 {
-		return fmt.Errorf("want one argument, the PersistentVolumeClaim, not %d: %s", len(args), cmd.UseLine())
+// oneArgument wants one.
+func oneArgument(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return fmt.Errorf("want one argument, %s, not %d: %s", what, len(args), cmd.UseLine())
+		}
+		return nil
 	}
-	return nil
 }
+
+// oneVolume wants the argument PVC.
+var oneVolume = oneArgument("the PersistentVolumeClaim")

@@ -219,14 +219,20 @@ func TestDescribe(t *testing.T) {
 
 func TestCompletion(t *testing.T) {
 	c := shop(t)
+	if err := c.Create(t.Context(), maintained("port-1", "", "", "", "")); err != nil {
+		t.Fatal(err)
+	}
 	for args, want := range map[string][]string{
-		"paths --namespace shop ":      {"both", "orders", "pathset/spare-0123456789"},
-		"describe --namespace infra ":  {"logs", "pathset/spare-0123456789"},
-		"paths both --namespace shop ": nil,
-		"status --namespace ":          {"infra", "shop"},
-		"status --node ":               {"node-a", "node-b"},
-		"remediate orders --action ":   {"Rescan", "ResetCounters"},
-		"status --output ":             {"json", "yaml", "kyaml"},
+		"paths --namespace shop ":       {"both", "orders", "pathset/spare-0123456789"},
+		"describe --namespace infra ":   {"logs", "pathset/spare-0123456789"},
+		"paths both --namespace shop ":  nil,
+		"status --namespace ":           {"infra", "shop"},
+		"status --node ":                {"node-a", "node-b"},
+		"remediate orders --action ":    {"Rescan", "ResetCounters"},
+		"status --output ":              {"json", "yaml", "kyaml"},
+		"maintenance start --reason x ": {"tcp://192.0.2.18:4420", "tcp://192.0.2.2:4420"},
+		"maintenance start x --node ":   {"node-a", "node-b"},
+		"maintenance end ":              {"port-1", "tcp://192.0.2.2:4420"},
 	} {
 		words := append([]string{"__complete"}, strings.Split(args, " ")...)
 		out, err := c.run(t, words...)

@@ -10,13 +10,16 @@ import (
 	"github.com/braid-csi/braid/pkg/api/v1alpha1"
 )
 
+// requested is what something is that nobody has taken up yet.
+const requested = "Requested"
+
 // outcome is the Succeeded condition; before the node has taken it up, one
 // that says so.
 func outcome(r *v1alpha1.NVMePathRemediation) metav1.Condition {
 	if c := meta.FindStatusCondition(r.Status.Conditions, v1alpha1.ConditionSucceeded); c != nil {
 		return *c
 	}
-	return metav1.Condition{Status: metav1.ConditionUnknown, Reason: "Requested"}
+	return metav1.Condition{Status: metav1.ConditionUnknown, Reason: requested}
 }
 
 func actionWords(all []v1alpha1.RemediationAction) []string {

@@ -126,18 +126,27 @@ func (p *plugin) create(ctx context.Context, set *v1alpha1.NVMePathSet, wanted [
 	if err != nil {
 		return nil, err
 	}
-	var who authenticationv1.SelfSubjectReview
-	if err := c.Create(ctx, &who); err != nil {
-		return nil, fmt.Errorf("ask the API server who you are: %w", err)
+	who, err := whoami(ctx, c)
+	if err != nil {
+		return nil, err
 	}
 	r := &v1alpha1.NVMePathRemediation{
 		ObjectMeta: metav1.ObjectMeta{GenerateName: set.Name + "-"},
 		Spec: v1alpha1.NVMePathRemediationSpec{
 			NodeName: set.Spec.NodeName, PathSet: set.Name, Actions: wanted,
-			Reason: reason, RequestedBy: who.Status.UserInfo.Username,
+			Reason: reason, RequestedBy: who,
 		},
 	}
 	return r, c.Create(ctx, r)
+}
+
+// whoami is by which name the API server knows the one who asks.
+func whoami(ctx context.Context, c client.Client) (string, error) {
+	var who authenticationv1.SelfSubjectReview
+	if err := c.Create(ctx, &who); err != nil {
+		return "", fmt.Errorf("ask the API server who you are: %w", err)
+	}
+	return who.Status.UserInfo.Username, nil
 }
 
 // await reads a remediation until it has its final word. It asks now and then:

@@ -116,10 +116,11 @@ func golden(t *testing.T, name, got string) {
 }
 
 // cluster is an API server in memory, to which alice speaks. hook sees what is
-// read of remediations, as often as that is.
+// read of remediations, as often as that is, and says what is of maintenances.
 type cluster struct {
 	client.Client
 	hook func(*v1alpha1.NVMePathRemediation)
+	says func(*v1alpha1.NVMePathMaintenance)
 }
 
 func newCluster(t *testing.T, objects ...client.Object) *cluster {
@@ -149,6 +150,9 @@ func newCluster(t *testing.T, objects ...client.Object) *cluster {
 				err := w.Get(ctx, key, o, opts...)
 				if r, ok := o.(*v1alpha1.NVMePathRemediation); ok && c.hook != nil {
 					c.hook(r)
+				}
+				if m, ok := o.(*v1alpha1.NVMePathMaintenance); ok && c.says != nil {
+					c.says(m)
 				}
 				return err
 			},

@@ -78,12 +78,18 @@ func plural(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// readiness is the Ready condition, empty if nobody has written it.
+// readiness is the Ready condition, empty if nobody has written it. What is meant
+// to be so, such as maintenance, leaves it true, and is told all the same.
 func readiness(set *v1alpha1.NVMePathSet) metav1.Condition {
-	if c := meta.FindStatusCondition(set.Status.Conditions, v1alpha1.ConditionReady); c != nil {
+	ready := meta.FindStatusCondition(set.Status.Conditions, v1alpha1.ConditionReady)
+	if ready == nil {
+		return metav1.Condition{}
+	}
+	c := meta.FindStatusCondition(set.Status.Conditions, v1alpha1.ConditionRedundant)
+	if ready.Status == metav1.ConditionTrue && c != nil && c.Status == metav1.ConditionFalse {
 		return *c
 	}
-	return metav1.Condition{}
+	return *ready
 }
 
 func totalFailovers(set *v1alpha1.NVMePathSet) string {
