@@ -82,7 +82,7 @@ api: ## The API and attaching, against a real control plane
 
 .PHONY: kubernetes
 kubernetes: ## Scenarios on a real Kubernetes
-	$(call run_tests,e2e/kubernetes,lab)
+	$(call run_tests,e2e/kubernetes,build lab)
 
 .PHONY: faultpoints
 faultpoints:

@@ -29,7 +29,7 @@ func (c Command) Line() string {
 	return strings.Join(words, " ")
 }
 
-// Run runs kubectl or helm as the administrator, in the lab's folder.
+// Run runs kubectl, its plugin or helm as the administrator, in the lab's folder.
 func (l *Lab) Run(ctx context.Context, args ...string) (Command, error) {
 	return l.runAs(ctx, l.Kubeconfig, args...)
 }
@@ -82,10 +82,11 @@ func (l *Lab) runAs(ctx context.Context, kubeconfig string, args ...string) (Com
 	return c, nil
 }
 
-// program finds helm, which no PATH has; kubectl is the cluster's own.
+// program finds helm and kubectl's plugin, which no PATH has; kubectl is the
+// cluster's own.
 func (l *Lab) program(name string) string {
-	if name == "helm" {
-		return filepath.Join(l.cfg.Source, "bin", "helm")
+	if name == "helm" || name == "kubectl-braid" {
+		return filepath.Join(l.cfg.Source, "bin", name)
 	}
 	for _, variable := range l.Env() {
 		list, ok := strings.CutPrefix(variable, "PATH=")

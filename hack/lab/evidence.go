@@ -11,7 +11,7 @@ import (
 
 // evidence are the objects that are kept as they were.
 const evidence = "nodes,csinodes,csidrivers,persistentvolumes,persistentvolumeclaims,pods,volumeattachments," +
-	"nvmepathsets,nvmepathremediations,leases.coordination.k8s.io,daemonsets,deployments,events," +
+	"nvmepathsets,nvmepathremediations,nvmepathmaintenances,leases.coordination.k8s.io,daemonsets,deployments,events," +
 	"validatingadmissionpolicies,validatingadmissionpolicybindings"
 
 // Keep writes into a folder what shows how things were: the node's kernel, its

@@ -126,6 +126,41 @@ func viewer(t *testing.T, user string) {
 	mayNow(t, impersonated(t, user), "list", "nvmepathremediations")
 }
 
+// TestPluginMaintenance plays the controller, for who has the chart's role and for
+// who may only look.
+func TestPluginMaintenance(t *testing.T) {
+	enforced(t)
+	shelf(t)
+	viewer(t, "alice")
+	start := []string{"braid", "maintenance", "start", "192.0.2.2", "--reason", "firmware", "--for", "2h", "--wait=false", "--as", "alice", "-o", "json"}
+	if out, err := plugin(t, start...); err == nil || !strings.Contains(err.Error(), `User "alice" cannot create resource "nvmepathmaintenances"`) {
+		t.Errorf("who may only look may start maintenance: %v\n%s", err, out)
+	}
+	grant(t, "braid-maintainer", rbacv1.Subject{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: "alice"})
+	mayNow(t, impersonated(t, "alice"), "create", "nvmepathmaintenances")
+	out, err := plugin(t, start...)
+	must(t, err)
+	var list v1alpha1.NVMePathMaintenanceList
+	must(t, json.Unmarshal([]byte(out), &list))
+	m := &list.Items[0]
+	t.Cleanup(func() { gone(t, m) })
+	if m.Spec.Address != "tcp://192.0.2.2:4420" || m.Spec.RequestedBy != "alice" || m.Spec.Ended {
+		t.Errorf("the request is %+v", m.Spec)
+	}
+	if out, err := plugin(t, "braid", "maintenance", "--as", "alice"); err != nil || !strings.Contains(out, m.Name+"   tcp://192.0.2.2:4420   Requested") {
+		t.Errorf("it is not shown: %v\n%s", err, out)
+	}
+	m.Status = maintenanceStatus(v1alpha1.ConditionReturned, metav1.ConditionTrue, v1alpha1.ReasonReturned)
+	must(t, server.admin.Status().Update(t.Context(), m))
+	if out, err := plugin(t, "braid", "maintenance", "end", m.Name, "--as", "alice"); err != nil || !strings.Contains(out, "Returned") {
+		t.Errorf("it does not end: %v\n%s", err, out)
+	}
+	must(t, server.admin.Get(t.Context(), client.ObjectKeyFromObject(m), m))
+	if !m.Spec.Ended {
+		t.Error("ended has not become true")
+	}
+}
+
 // TestPluginReset plays the node: the plugin asks in the user's own name, waits
 // for the record, and prints it. The chart's role is all that the user has.
 func TestPluginReset(t *testing.T) {

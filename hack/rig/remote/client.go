@@ -105,7 +105,7 @@ func (r *Rig) Addr(path int) netip.AddrPort { return r.addrs[path] }
 func (r *Rig) Addrs() []netip.AddrPort { return r.addrs }
 
 // Cut waits until the namespace's path has so many commands in flight, and then
-// makes the target drop it.
+// makes the target drop it. With 0 there need be no path.
 func (r *Rig) Cut(ctx context.Context, path int, uuid string, busy int) (Cut, error) {
 	a, err := r.ask(ctx, request{Do: cut, Path: path, UUID: uuid, Busy: busy})
 	if err != nil {

@@ -116,8 +116,11 @@ func (s *server) do(r request) (a answer, err error) {
 }
 
 // cut waits until the path is busy, and cuts it at once: a request from outside
-// would come too late.
+// would come too late. One that need not be busy need not be there.
 func (s *server) cut(r request) (*Cut, error) {
+	if r.Busy == 0 {
+		return &Cut{}, s.rig.Cut(r.Path)
+	}
 	way, err := s.way(r.UUID, r.Path)
 	if err != nil {
 		return nil, err
