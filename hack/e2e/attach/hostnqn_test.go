@@ -3,7 +3,6 @@ package attach
 import (
 	"context"
 	"testing"
-	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
@@ -25,7 +24,7 @@ type host struct {
 	node, volume string
 	agent        *agent.Agent
 	monitor      *health.Monitor
-	snapshot     multipath.Snapshot
+	port         *port
 }
 
 // startHost starts one that has staged a volume of its own.
@@ -39,7 +38,7 @@ func startHost(t *testing.T, node string, number int) *host {
 	h.agent, err = agent.New(agent.Config{Node: node, Engine: "native", API: config, Findings: h.monitor.Findings, Told: h.monitor.Told})
 	must(t, err)
 	way := nvme.TransportID{Transport: nvme.TransportTCP, TrAddr: "192.0.2.1", TrSvcID: "4420"}
-	h.snapshot.PathSets = []multipath.PathSet{{
+	h.port = &port{Layer: new(multipath.Layer), held: map[nvme.TransportID]multipath.Maintenance{}, set: multipath.PathSet{
 		VolumeID: h.volume, SubsystemNQN: nqn, Namespace: nvme.NamespaceID{Type: nvme.UUID, Value: namespaceUUID(number)},
 		Device: multipath.Device{State: multipath.DevicePresent, Name: "nvme0n1"}, Expected: 1,
 		Paths: []multipath.Path{{
@@ -51,7 +50,7 @@ func startHost(t *testing.T, node string, number int) *host {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		h.agent.Run(ctx, new(multipath.Layer)) // nobody asks it for anything
+		h.agent.Run(ctx, h.port)
 	}()
 	t.Cleanup(func() { cancel(); <-ended })
 	return h
@@ -59,9 +58,8 @@ func startHost(t *testing.T, node string, number int) *host {
 
 // looks has the node see that it presents the host NQN, as twice a second.
 func (h *host) looks(hostNQN nvme.NQN) {
-	sets := []multipath.PathSet{h.snapshot.PathSets[0]}
-	sets[0].HostNQN = hostNQN
-	snap := &multipath.Snapshot{At: time.Now(), PathSets: sets}
+	snap := h.port.Snapshot()
+	snap.PathSets[0].HostNQN = hostNQN
 	h.monitor.Update(snap)
 	h.agent.Publish(snap)
 }
