@@ -73,31 +73,34 @@ func digestKey(name, meaning string, of func(*multipath.ConnectOptions) *bool) c
 	}
 }
 
-func parseAddresses(v *multipath.Volume, s string) error {
-	list := strings.Split(s, ",")
-	if len(list) > maxAddresses {
-		return fmt.Errorf("has %d addresses, at most %d are allowed", len(list), maxAddresses)
-	}
-	v.Addresses = nil
-	for _, a := range list {
-		id, err := nvme.ParseAddress(strings.TrimSpace(a))
-		if err != nil {
-			return err
+// addressesKey is a list of distinct addresses.
+func addressesKey(k Key, most int, parse func(string) (nvme.TransportID, error), of func(*multipath.Volume) *[]nvme.TransportID) contextKey {
+	read := func(v *multipath.Volume, s string) error {
+		list := strings.Split(s, ",")
+		if len(list) > most {
+			return fmt.Errorf("has %d addresses, at most %d are allowed", len(list), most)
 		}
-		if slices.Contains(v.Addresses, id) {
-			return fmt.Errorf("%s is given twice", id.Address())
+		var ids []nvme.TransportID
+		for _, a := range list {
+			id, err := parse(strings.TrimSpace(a))
+			if err != nil {
+				return err
+			}
+			if slices.Contains(ids, id) {
+				return fmt.Errorf("%s is given twice", id.Address())
+			}
+			ids = append(ids, id)
 		}
-		v.Addresses = append(v.Addresses, id)
+		*of(v) = ids
+		return nil
 	}
-	return nil
-}
-
-func formatAddresses(v *multipath.Volume) string {
-	list := make([]string, len(v.Addresses))
-	for i, a := range v.Addresses {
-		list[i] = a.Address()
-	}
-	return strings.Join(list, ",")
+	return contextKey{k, read, func(v *multipath.Volume) string {
+		var list []string
+		for _, a := range *of(v) {
+			list = append(list, a.Address())
+		}
+		return strings.Join(list, ",")
+	}}
 }
 
 func parseIOPolicy(v *multipath.Volume, s string) error {

@@ -15,7 +15,8 @@ import (
 // Bounds of what a volume context may ask for.
 const (
 	maxContextValue = 1024 // bytes
-	maxAddresses    = 16
+	maxAddresses    = multipath.MaxAddresses
+	maxDiscovery    = 4
 	maxIOQueues     = 128
 	maxWait         = 24 * time.Hour
 	maxDelay        = time.Minute
@@ -52,8 +53,10 @@ var contextKeys = []contextKey{
 	namespaceKey("namespaceUUID", nvme.UUID),
 	namespaceKey("namespaceNGUID", nvme.NGUID),
 	namespaceKey("namespaceEUI64", nvme.EUI64),
-	{Key{Name: "addresses", Required: true, Meaning: "the expected paths: up to 16 of IP:PORT or [IPv6]:PORT, separated by commas; port 4420 if none is given"},
-		parseAddresses, formatAddresses},
+	addressesKey(Key{Name: "addresses", Required: true, Meaning: "the expected paths: up to 16 of IP:PORT or [IPv6]:PORT, separated by commas; port 4420 if none is given"},
+		maxAddresses, nvme.ParseAddress, func(v *multipath.Volume) *[]nvme.TransportID { return &v.Addresses }),
+	addressesKey(Key{Name: "discovery", Meaning: "discovery controllers of the target, up to 4, written likewise; port 8009 if none is given. When a path has been lost for 10s they are asked: an address that is gone from their logs is given up for those that are new there; by default the addresses hold for ever"},
+		maxDiscovery, nvme.ParseDiscoveryAddress, func(v *multipath.Volume) *[]nvme.TransportID { return &v.Discovery }),
 	numberKey("minPaths", 1, maxAddresses, "usable paths that staging waits for; the others are connected in the background",
 		func(v *multipath.Volume) *int { return &v.MinPaths }),
 	{Key{Name: "ioPolicy", Meaning: "numa, round-robin or queue-depth; by default what was chosen on the node, else queue-depth, else round-robin"},

@@ -18,6 +18,7 @@ func TestParseVolumeContext(t *testing.T) {
 		"subsystemNQN":                "nqn.2014-08.org.example:one",
 		"namespaceNGUID":              "0123456789ABCDEF0123456789abcdef",
 		"addresses":                   "192.0.2.1, 192.0.2.2:4421,[2001:DB8::1]:4420",
+		"discovery":                   "192.0.2.1, [2001:db8::1]:4420",
 		"minPaths":                    "2",
 		"ioPolicy":                    "round-robin",
 		"ctrlLossTimeout":             "10m",
@@ -38,6 +39,7 @@ func TestParseVolumeContext(t *testing.T) {
 		SubsystemNQN: "nqn.2014-08.org.example:one",
 		Namespace:    nvme.NamespaceID{Type: nvme.NGUID, Value: "0123456789abcdef0123456789abcdef"},
 		Addresses:    []nvme.TransportID{address("192.0.2.1", "4420"), address("192.0.2.2", "4421"), address("2001:db8::1", "4420")},
+		Discovery:    []nvme.TransportID{address("192.0.2.1", "8009"), address("2001:db8::1", "4420")},
 		MinPaths:     2,
 		IOPolicy:     nvme.IOPolicyRoundRobin,
 		Connect: multipath.ConnectOptions{
@@ -100,6 +102,11 @@ func TestVolumeContextProblems(t *testing.T) {
 		{"addresses", "192.0.2.1:0", `["addresses"]`},
 		{"addresses", strings.Repeat("192.0.2.1,", 16) + "192.0.2.2", `["addresses"]: has 17 addresses`},
 		{"addresses", strings.Repeat("9", 1025), `["addresses"]: has 1025 bytes`},
+		{"discovery", "", `["discovery"]: "" is not an IP address`},
+		{"discovery", "discovery.example.com", `["discovery"]: "discovery.example.com" is not an IP address`},
+		{"discovery", "192.0.2.1,192.0.2.1:8009", `["discovery"]: 192.0.2.1:8009 is given twice`},
+		{"discovery", "192.0.2.1,nqn=x", `["discovery"]`},
+		{"discovery", "192.0.2.1,192.0.2.2,192.0.2.3,192.0.2.4,192.0.2.5", `["discovery"]: has 5 addresses, at most 4`},
 		{"minPaths", "0", `["minPaths"]`},
 		{"minPaths", "3", `["minPaths"]: 3 paths are asked for, 2 addresses`},
 		{"minPaths", "two", `["minPaths"]`},
@@ -172,7 +179,7 @@ func FuzzVolumeContext(f *testing.F) {
 		if len(v.Addresses) == 0 || v.MinPaths < 1 || v.MinPaths > len(v.Addresses) || v.Namespace.IsZero() {
 			t.Fatalf("%q: accepted as %+v", context, v)
 		}
-		for _, s := range append([]string{string(v.SubsystemNQN)}, strings.Split(formatAddresses(&v), ",")...) {
+		for _, s := range append([]string{string(v.SubsystemNQN)}, strings.Split(VolumeContext(v)["addresses"], ",")...) {
 			if strings.ContainsAny(s, ",\n\x00 ") {
 				t.Fatalf("%q: accepted %q", context, s)
 			}

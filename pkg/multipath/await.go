@@ -91,6 +91,9 @@ func (l *Layer) search(ctx context.Context, f *search, v Volume, set *PathSet) e
 		return nil
 	}
 	if live(set) < v.MinPaths {
+		if l.mayLearn(v, set) {
+			return nil
+		}
 		return fmt.Errorf("%w: %d of at least %d: %s", ErrNoPath, expectedUsable(set), v.MinPaths, why)
 	}
 	switch now := l.now(); {

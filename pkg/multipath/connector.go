@@ -60,7 +60,7 @@ func missing(volumes map[string]*staged, obs *Observation, maintained map[nvme.T
 			m := maintenanceOf(maintained, w.address)
 			return m != nil && !m.Returning
 		}
-		ways := pair(v.Addresses, obs.Subsystem(v.SubsystemNQN))
+		ways := pair(v.expected(), obs.Subsystem(v.SubsystemNQN))
 		need := !slices.ContainsFunc(ways, func(w served) bool {
 			leads := w.controller != nil && w.controller.State == nvme.StateLive
 			return !rests(w) && (leads || v.Head.Epoch == "") // while it is staged, it may yet
@@ -98,7 +98,7 @@ func (l *Layer) connectMissing(ctx context.Context, obs *Observation) {
 		if a != nil && !a.running() && !a.since.IsZero() { // it was there, but not for long
 			a.since = time.Time{}
 			a.failures++
-			a.next = now.Add(backoff(a.failures))
+			a.next = now.Add(backoff(a.failures, firstBackoff, lastBackoff))
 		}
 		if a != nil && (a.running() || now.Before(a.next)) {
 			continue
@@ -133,7 +133,7 @@ func (l *Layer) ended(ctx context.Context, w way, a *attempt, name string, err e
 	if err != nil && !errors.Is(err, syscall.EALREADY) {
 		a.failures++
 		a.last = err
-		a.next = l.now().Add(backoff(a.failures))
+		a.next = l.now().Add(backoff(a.failures, firstBackoff, lastBackoff))
 	} else {
 		// The kernel has it; until the next look shows that, do not ask again.
 		a.last, a.next = nil, l.now().Add(firstBackoff)
@@ -162,10 +162,8 @@ func (l *Layer) wants(w way) bool {
 		if v.SubsystemNQN != w.nqn || v.releasing {
 			continue
 		}
-		for _, address := range v.Addresses {
-			if address == w.address {
-				return true
-			}
+		if slices.Contains(v.expected(), w.address) {
+			return true
 		}
 	}
 	return false
@@ -186,12 +184,10 @@ func (l *Layer) cancelAttempts(nqn nvme.NQN, over func(way) bool) (ended []<-cha
 	return ended
 }
 
-// backoff returns the pause after the n-th failure, a fifth more or less so
-// that the nodes of a cluster do not knock all at once.
-func backoff(n int) time.Duration {
-	d := lastBackoff
-	if n < 6 { // 1 s << 5 is more than the last
-		d = min(firstBackoff<<(n-1), lastBackoff)
-	}
+// backoff returns the pause after the n-th failure, which doubles from the first
+// to the last: a fifth more or less, so that the nodes of a cluster do not knock
+// all at once.
+func backoff(n int, first, last time.Duration) time.Duration {
+	d := min(first<<min(n-1, 10), last)
 	return d - d/5 + rand.N(2*d/5)
 }

@@ -53,4 +53,22 @@
 // removed after everything is disconnected, so a crash leaves a record rather
 // than a leak. The kernel stays the truth: a record of another boot is dropped,
 // and Release works from the device alone where there is no record.
+//
+// # Design note, 2026-11-23: addresses that move
+//
+// The kernel reconnects to the address it was given, for ever. Where a volume names
+// discovery controllers they are asked about a path that stays lost, and what they
+// list decides where it is expected (moved.go, which is pure): an address that no
+// log lists any more is given up for one that is new there.
+//
+//	lost for 10 s --> logs read --> moved? --no--> asked again, ever less often
+//	                                   |
+//	                                  yes --> on record --> connected --> usable
+//	                                                                        |
+//	          the old controller, if still connecting, is taken down <------+
+//
+// What the volume asks for stays beside it, or a repeated Ensure would find
+// another volume. What is listed while nothing is lost, and was not asked for, was
+// left out on purpose and is no place to move to. A target cannot make fewer paths
+// be expected than the volume asks for: redundancy that is gone stays a finding.
 package multipath

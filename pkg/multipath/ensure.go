@@ -100,7 +100,7 @@ func (l *Layer) enlist(ctx context.Context, v Volume) (fresh bool, before []stri
 		}
 		l.volumes[v.ID] = s
 	}
-	for _, address := range v.Addresses { // somebody is waiting: no back-off
+	for _, address := range s.expected() { // somebody is waiting: no back-off
 		if a := l.attempts[way{v.SubsystemNQN, address}]; a != nil {
 			a.next, a.failures, a.last = time.Time{}, 0, nil
 		}
@@ -122,11 +122,10 @@ func (l *Layer) finish(ctx context.Context, v Volume) (Device, error) {
 	if have == nil || have.releasing {
 		return Device{}, fmt.Errorf("%w: volume %s was released meanwhile", ErrNotStaged, v.ID)
 	}
-	set := *have
 	s := l.seen.Load().Subsystem(v.SubsystemNQN)
 	// A device that was handed out before and has vanished is mounted nowhere,
 	// or the caller would not ask for another one.
-	h, _ := find(&set, s)
+	h, _ := find(have, s)
 	if h == nil {
 		return Device{}, fmt.Errorf("%w: %s", ErrNoNamespace, v.Namespace)
 	}
@@ -136,32 +135,32 @@ func (l *Layer) finish(ctx context.Context, v Volume) (Device, error) {
 	if err := l.applyPolicy(ctx, v, s); err != nil {
 		return Device{}, err
 	}
-	for _, w := range pair(v.Addresses, s) {
+	for _, w := range pair(have.expected(), s) {
 		if w.expected && w.controller != nil && w.controller.Owner == "" {
 			if err := l.engine.Tune(w.controller.Name, v.Connect); err != nil {
 				klog.FromContext(ctx).Error(err, "A path that somebody else connected keeps its own timeouts")
 			}
 		}
 	}
-	set.Head = stagedHead{Name: h.Name, DevNum: h.DevNum, Epoch: h.Epoch}
-	if err := l.handOut(&set); err != nil {
+	handedOut, err := l.handOut(v.ID, stagedHead{Name: h.Name, DevNum: h.DevNum, Epoch: h.Epoch})
+	if err != nil {
 		return Device{}, fmt.Errorf("record volume: %w", err)
 	}
 	// The snapshots that follow show the volume as staged.
-	return device(&set, h, DevicePresent), l.look(ctx)
+	return device(handedOut, h, DevicePresent), l.look(ctx)
 }
 
-// handOut records the device of a volume. What a look learned of it meanwhile
-// stays.
-func (l *Layer) handOut(set *staged) error {
+// handOut records the device of a volume. What was learned of it meanwhile stays.
+func (l *Layer) handOut(volumeID string, head stagedHead) (*staged, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	set.sources = l.volumes[set.ID].sources
-	if err := l.store.save(set); err != nil {
-		return err
+	told := *l.volumes[volumeID]
+	told.Head = head
+	if err := l.store.save(&told); err != nil {
+		return nil, err
 	}
-	l.volumes[set.ID] = set
-	return nil
+	l.volumes[volumeID] = &told
+	return &told, nil
 }
 
 // applyPolicy sets the I/O policy that the volume asks for. Where it asks for

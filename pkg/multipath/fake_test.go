@@ -59,14 +59,18 @@ type fakeNode struct {
 	kicked   []string
 	io       *PathIO
 	timeouts map[string]time.Duration
-	silent   nvme.TransportID // the way whose far end is
 	// probe says what probing an address does; nil answers. probed is how often.
 	probe  map[nvme.TransportID]func(context.Context) error
 	probed map[nvme.TransportID]int
-	// evidence is what is known of the first path's controller, and asked what was
-	// begun to know more.
-	evidence Evidence
-	asked    []string
+	// evidence is what is known of controllers, and begun what was to find out more.
+	evidence map[nvme.TransportID]Evidence
+	begun    []string
+	// listed is what the discovery controllers list, which answer if they are in
+	// it; asked is how often they were.
+	listed map[nvme.TransportID][]nvme.TransportID
+	asked  int
+	// without are the namespaces that an address does not have.
+	without map[nvme.TransportID]nvme.NamespaceID
 }
 
 func newFakeNode(namespaces ...nvme.NamespaceID) *fakeNode {
@@ -75,7 +79,8 @@ func newFakeNode(namespaces ...nvme.NamespaceID) *fakeNode {
 		answer: map[nvme.TransportID]func(context.Context) error{},
 		probe:  map[nvme.TransportID]func(context.Context) error{}, probed: map[nvme.TransportID]int{},
 		io: &PathIO{}, timeouts: map[string]time.Duration{},
-		busy: map[string]bool{}, counts: map[string]nvme.Counters{}, source: nvme.SourceKernelAttribute,
+		without: map[nvme.TransportID]nvme.NamespaceID{},
+		busy:    map[string]bool{}, counts: map[string]nvme.Counters{}, source: nvme.SourceKernelAttribute,
 	}
 }
 
@@ -103,6 +108,9 @@ func (f *fakeNode) Observe(context.Context) (*Observation, error) {
 		}
 		h.Device = "/dev/" + h.Name
 		for _, c := range f.present {
+			if f.without[c.Address] == id {
+				continue
+			}
 			name := fmt.Sprintf("nvme0c%sn%d", c.Name[len("nvme"):], i+1)
 			h.Paths = append(h.Paths, HeadPath{
 				Name: name, Controller: c.Name, ANAState: nvme.ANAOptimized, Epoch: c.Epoch + name,
@@ -157,6 +165,17 @@ func (f *fakeNode) InUse(_ context.Context, heads ...Head) (string, error) {
 		}
 	}
 	return "", nil
+}
+
+func (f *fakeNode) Discover(_ context.Context, from nvme.TransportID, _ nvme.NQN) ([]nvme.TransportID, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.asked++
+	listed, ok := f.listed[from]
+	if !ok {
+		return nil, syscall.ECONNREFUSED
+	}
+	return slices.Clone(listed), nil
 }
 
 func (f *fakeNode) Connect(ctx context.Context, _ nvme.NQN, to nvme.TransportID, _ ConnectOptions) (string, error) {

@@ -17,6 +17,7 @@ import (
 // engine is what moves the I/O: the kernel or, later, Braid's own data plane.
 type engine interface {
 	observer
+	discoverer
 	connector
 	tuner
 }
@@ -28,6 +29,12 @@ type observer interface {
 	Hints(ctx context.Context, look func()) error
 	// BootID identifies this boot: no controller outlives it.
 	BootID() string
+}
+
+type discoverer interface {
+	// Discover returns where this host finds a subsystem according to a discovery
+	// controller, over TCP. What it says is the target's word.
+	Discover(ctx context.Context, from nvme.TransportID, nqn nvme.NQN) ([]nvme.TransportID, error)
 }
 
 type connector interface {
@@ -103,7 +110,11 @@ type Layer struct {
 	probes   probes
 	// doubts are by the controller's name.
 	doubts map[string]doubt
-	looked chan struct{} // closed and replaced with every snapshot
+	// lost is since when expected paths have been without a connection, and
+	// inquiries are those about them; of volumes with discovery controllers.
+	lost      map[way]time.Time
+	inquiries map[directory]*inquiry
+	looked    chan struct{} // closed and replaced with every snapshot
 	// maintained is never changed in place.
 	maintained map[nvme.TransportID]Maintenance
 
@@ -131,6 +142,11 @@ type staged struct {
 	// they were first live, by the paths' own. The map is never changed in
 	// place.
 	sources map[string]string
+	// moved are the paths to expect, none: those that the volume asks for. leftOut
+	// is what discovery controllers listed beside those, nil until that is known.
+	// Neither is ever changed in place.
+	moved   []expectation
+	leftOut []nvme.TransportID
 }
 
 // belongingTo returns the volume with another origin; itself if there is
@@ -170,7 +186,8 @@ func New(ctx context.Context, e engine, l *ledger.Ledger, o Options) (*Layer, er
 	background, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	return &Layer{
 		engine: e, ledger: l, store: s, poll: o.PollInterval, now: o.Clock, publish: o.Publish, keep: o.KeepLedger,
-		volumes: volumes, maintained: maintained, attempts: map[way]*attempt{}, pulled: map[nvme.NQN]bool{}, timeouts: map[string]time.Time{}, probes: probes{last: map[string]*Probe{}}, doubts: map[string]doubt{}, looked: make(chan struct{}),
+		volumes: volumes, maintained: maintained, attempts: map[way]*attempt{}, pulled: map[nvme.NQN]bool{}, timeouts: map[string]time.Time{}, probes: probes{last: map[string]*Probe{}}, doubts: map[string]doubt{},
+		lost: map[way]time.Time{}, inquiries: map[directory]*inquiry{}, looked: make(chan struct{}),
 		hint: make(chan struct{}, 1), litter: make(chan struct{}, 1), background: background, stop: stop,
 	}, nil
 }

@@ -40,7 +40,11 @@ func (l *Layer) KickConnection(ctx context.Context, volumeID, key string, permit
 // live, or has requests in flight, would stall those for as long as its address
 // is silent: it is done to one that is connecting, with nothing in flight.
 func (l *Layer) Reconnect(ctx context.Context, volumeID, key string, permit Permit) error {
-	return l.pull(ctx, "reconnect", volumeID, key, permit, func(s *Subsystem, c Controller) (func(context.Context) error, error) {
+	return l.takeDown(ctx, "reconnect", volumeID, key, permit)
+}
+
+func (l *Layer) takeDown(ctx context.Context, what, volumeID, key string, permit Permit) error {
+	return l.pull(ctx, what, volumeID, key, permit, func(s *Subsystem, c Controller) (func(context.Context) error, error) {
 		if c.State != nvme.StateConnecting {
 			return nil, fmt.Errorf("%w: %s is %s", ErrUnfit, c.Name, c.State)
 		}

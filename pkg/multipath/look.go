@@ -43,10 +43,12 @@ func (l *Layer) lookLocked(ctx context.Context) error {
 			set.Paths[i].Maintenance = maintenanceOf(maintained, set.Paths[i].Address)
 		}
 		l.probed(&set, obs.Subsystem(v.SubsystemNQN))
+		l.inquired(&set, v)
 		snap.PathSets = append(snap.PathSets, set)
 	}
 	l.show(obs, snap)
 	l.connectMissing(ctx, obs)
+	l.inquire(ctx, volumes, snap)
 	l.setTimeouts(ctx, volumes, obs)
 	return nil
 }
@@ -187,7 +189,7 @@ func samples(v *staged, obs *Observation, was *PathSet) map[string]ledger.Sample
 	s := obs.Subsystem(v.SubsystemNQN)
 	head, _ := find(v, s)
 	out := map[string]ledger.Sample{}
-	for _, w := range pair(v.Addresses, s) {
+	for _, w := range pair(v.expected(), s) {
 		sample, usable := ledger.Sample{At: obs.At}, false
 		if w.controller != nil {
 			if p := head.path(w.controller.Name); p != nil {
@@ -220,7 +222,7 @@ func wasUsable(set *PathSet, key string) bool {
 // controllerSamples reads the counters that the volumes of a subsystem share.
 func controllerSamples(v *staged, obs *Observation) map[string]ledger.Sample {
 	out := map[string]ledger.Sample{}
-	for _, w := range pair(v.Addresses, obs.Subsystem(v.SubsystemNQN)) {
+	for _, w := range pair(v.expected(), obs.Subsystem(v.SubsystemNQN)) {
 		switch c := w.controller; {
 		case c == nil:
 		case c.Beside != nil:

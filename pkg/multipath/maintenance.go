@@ -111,11 +111,7 @@ func (l *Layer) canLeave(ctx context.Context, s *Subsystem, address nvme.Transpo
 	if len(leaving) == 0 {
 		return nil
 	}
-	usable := func(p HeadPath) bool {
-		c := s.Controller(p.Controller)
-		return c != nil && nvme.Usable(c.State, p.ANAState)
-	}
-	if h := s.DependsOn(func(controller string) bool { return leaving[controller] }, usable); h != nil {
+	if h := s.DependsOn(func(controller string) bool { return leaving[controller] }, s.usable); h != nil {
 		return fmt.Errorf("%w: %s of %s has no other usable path than by %s", ErrLastPath, h.Name, s.NQN, address)
 	}
 	for name, e := range l.Evidence(ctx, s) {
@@ -132,7 +128,7 @@ func (l *Layer) reachedBy(address nvme.TransportID) []nvme.NQN {
 	defer l.mu.Unlock()
 	var all []nvme.NQN
 	for _, v := range l.volumes {
-		if slices.ContainsFunc(v.Addresses, address.Reaches) {
+		if slices.ContainsFunc(v.expected(), address.Reaches) {
 			all = append(all, v.SubsystemNQN)
 		}
 	}

@@ -150,7 +150,7 @@ func TestMaintenanceSilent(t *testing.T) {
 			t.Fatal(err)
 		}
 		sleep(time.Second)
-		node.falls(way1)
+		node.knows(way1, Evidence{Connections: Silent})
 		if err := l.Drain(ctx, work(way1, time.Hour)); !errors.Is(err, ErrUnfit) || len(l.Maintenances()) != 0 {
 			t.Errorf("draining a silent path: %v, noted %+v", err, l.Maintenances())
 		}
@@ -169,26 +169,6 @@ func (f *fakeNode) setState(of nvme.TransportID, state nvme.ControllerState) {
 			f.present[i].State = state
 		}
 	}
-}
-
-// falls silent: the far end of a way.
-func (f *fakeNode) falls(silent nvme.TransportID) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.silent = silent
-}
-
-// Examine knows of the way that is silent.
-func (f *fakeNode) Examine(_ context.Context, s *Subsystem) (map[string]Evidence, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	evidence := map[string]Evidence{}
-	for _, c := range s.Controllers {
-		if c.Address == f.silent {
-			evidence[c.Name] = Evidence{Connections: Silent}
-		}
-	}
-	return evidence, nil
 }
 
 // answerWith says what connecting a way does.

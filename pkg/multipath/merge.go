@@ -74,14 +74,14 @@ func merge(v *staged, obs *Observation, h history, failed map[nvme.TransportID]e
 	s := obs.Subsystem(v.SubsystemNQN)
 	set := PathSet{
 		VolumeID: v.ID, Origin: v.Origin, SubsystemNQN: v.SubsystemNQN, Namespace: v.Namespace,
-		Expected: len(v.Addresses), Head: h.paths[ledger.HeadKey].Tallies, LastReset: h.lastReset,
+		Expected: len(v.expected()), Head: h.paths[ledger.HeadKey].Tallies, LastReset: h.lastReset,
 	}
 	if s != nil {
 		set.IOPolicy = s.IOPolicy
 	}
 	head, state := find(v, s)
 	set.Device = device(v, head, state)
-	for _, w := range pair(v.Addresses, s) {
+	for _, w := range pair(v.expected(), s) {
 		p := Path{
 			Address: w.address, Key: w.key(), Expected: w.expected, State: nvme.StateAbsent, Source: nvme.SourceUnsupported,
 			Record: h.paths[w.key()], ControllerRecord: h.controllers[w.key()],
@@ -89,6 +89,9 @@ func merge(v *staged, obs *Observation, h history, failed map[nvme.TransportID]e
 		}
 		if p.Record.Source != "" {
 			p.Source = p.Record.Source
+		}
+		if w.expected {
+			p.Learned = v.learned(w.address)
 		}
 		if w.controller != nil {
 			if set.HostNQN == "" { // the expected paths come first

@@ -95,7 +95,7 @@ func TestFind(t *testing.T) {
 func TestBackoff(t *testing.T) {
 	for n, want := range map[int]time.Duration{1: time.Second, 2: 2 * time.Second, 5: 16 * time.Second, 6: lastBackoff, 1000: lastBackoff} {
 		for range 100 {
-			if got := backoff(n); got < want*4/5 || got > want*6/5 {
+			if got := backoff(n, firstBackoff, lastBackoff); got < want*4/5 || got > want*6/5 {
 				t.Errorf("backoff(%d) = %s, want %s give or take a fifth", n, got, want)
 			}
 		}

@@ -107,6 +107,12 @@ func (s *Subsystem) Controller(name string) *Controller {
 	return nil
 }
 
+// usable tells whether I/O can take a path of one of the subsystem's heads now.
+func (s *Subsystem) usable(p HeadPath) bool {
+	c := s.Controller(p.Controller)
+	return c != nil && nvme.Usable(c.State, p.ANAState)
+}
+
 // DependsOn returns a head to which controllers lead that are leaving and no other
 // path that is usable, nil for none.
 func (s *Subsystem) DependsOn(leaving func(controller string) bool, usable func(HeadPath) bool) *Head {

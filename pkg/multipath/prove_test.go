@@ -9,24 +9,36 @@ import (
 	"github.com/braid-csi/braid/pkg/nvme"
 )
 
-// Examine knows of the first path, and of nothing else.
-func (f *fakeNode) Examine(context.Context, *Subsystem) (map[string]Evidence, error) {
+// knows says what is known of the controller of a way.
+func (f *fakeNode) knows(of nvme.TransportID, e Evidence) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return map[string]Evidence{f.at(way1).Name: f.evidence}, nil
+	f.evidence = map[nvme.TransportID]Evidence{of: e}
+}
+
+func (f *fakeNode) Examine(_ context.Context, s *Subsystem) (map[string]Evidence, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	evidence := map[string]Evidence{}
+	for _, c := range s.Controllers {
+		if e, ok := f.evidence[c.Address]; ok {
+			evidence[c.Name] = e
+		}
+	}
+	return evidence, nil
 }
 
 func (f *fakeNode) Stir(_ context.Context, c Controller, _ *Subsystem) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.asked = append(f.asked, "stir "+c.Address.String())
+	f.begun = append(f.begun, "stir "+c.Address.String())
 	return nil
 }
 
 func (f *fakeNode) Read(_ context.Context, h *Head) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.asked = append(f.asked, "read "+h.Name)
+	f.begun = append(f.begun, "read "+h.Name)
 	return nil
 }
 
@@ -68,20 +80,19 @@ func TestProve(t *testing.T) {
 					if err := l.look(ctx); err != nil {
 						t.Fatal(err)
 					}
-					node.mu.Lock()
-					node.evidence = Evidence{OthersComplete: tc.others}
+					e := Evidence{OthersComplete: tc.others}
 					if c.hangs > 0 {
-						node.evidence.HangsSince = began.Add(time.Duration(c.hangs) * time.Second)
+						e.HangsSince = began.Add(time.Duration(c.hangs) * time.Second)
 					}
-					node.mu.Unlock()
+					node.knows(way1, e)
 					if err := l.Prove(ctx, "a", way1.String()); err != nil {
 						t.Fatal(err)
 					}
 				}
 				node.mu.Lock()
 				defer node.mu.Unlock()
-				if !slices.Equal(node.asked, tc.want) {
-					t.Errorf("asked: %q, want %q", node.asked, tc.want)
+				if !slices.Equal(node.begun, tc.want) {
+					t.Errorf("asked: %q, want %q", node.begun, tc.want)
 				}
 			})
 		})

@@ -31,7 +31,7 @@ type PathSet struct {
 	// Paths holds the expected paths in the volume's order, then those that
 	// somebody else connected, by name.
 	Paths []Path
-	// Expected is how many paths the volume asks for.
+	// Expected is how many paths are expected.
 	Expected int
 	// Head counts what the head did for want of a path.
 	Head ledger.Tallies
@@ -70,8 +70,10 @@ type Path struct {
 	// Key is the path's name in the ledger: the address as its controller has
 	// it, which may say more than the one the volume asks for.
 	Key string
-	// Expected tells whether the volume asks for this path.
+	// Expected tells whether the volume asks for this path, or would if it knew
+	// to where an address has moved: then Learned says from where that is known.
 	Expected bool
+	Learned  *Learned
 	// Name is the path's hidden disk and Controller its controller; both are
 	// empty while the path is missing.
 	Name       string
@@ -102,7 +104,8 @@ type Path struct {
 	// Probe is what came of probing the path while it carried no I/O; nil where
 	// its I/O proves it, or it was not probed yet.
 	Probe *Probe
-	// ConnectError is why the last attempt to connect failed; empty once live.
+	// ConnectError is why the last attempt to connect failed, and why nobody can
+	// say whether the address has moved; empty once live.
 	ConnectError string
 	// Maintenance is what its address is under, nil for none.
 	Maintenance *Maintenance

@@ -34,7 +34,7 @@ func (l *Layer) learnSources(ctx context.Context, v *staged, obs *Observation) {
 // withSources returns the volume's sources and those that were not known.
 func withSources(v *staged, obs *Observation) map[string]string {
 	sources := v.sources
-	for _, w := range pair(v.Addresses, obs.Subsystem(v.SubsystemNQN)) {
+	for _, w := range pair(v.expected(), obs.Subsystem(v.SubsystemNQN)) {
 		if !w.expected || w.controller == nil || w.controller.SrcAddr == "" || sources[w.address.String()] != "" {
 			continue
 		}

@@ -39,6 +39,11 @@ type record struct {
 	Foreign []string `json:"foreign,omitempty"`
 	// Sources are the host's addresses from which the paths left at first.
 	Sources map[string]string `json:"sources,omitempty"`
+	// Moved are the paths to expect, if an address has moved.
+	Moved []expectation `json:"moved,omitempty"`
+	// LeftOut is what discovery controllers list beside what the volume asks for;
+	// absent is not empty: it is not known.
+	LeftOut []nvme.TransportID `json:"leftOut,omitzero"`
 }
 
 // stagedHead is the block device that staging handed out.
@@ -87,7 +92,7 @@ func (s store) load(ctx context.Context) (map[string]*staged, error) {
 			}
 			continue
 		}
-		volumes[r.Volume.ID] = &staged{Volume: r.Volume, Head: r.Head, releasing: r.Releasing, foreign: r.Foreign, sources: r.Sources}
+		volumes[r.Volume.ID] = &staged{Volume: r.Volume, Head: r.Head, releasing: r.Releasing, foreign: r.Foreign, sources: r.Sources, moved: r.Moved, leftOut: r.LeftOut}
 	}
 	return volumes, nil
 }
@@ -110,7 +115,7 @@ func readRecord(path string) (record, error) {
 func (s store) save(v *staged) error {
 	b, err := json.MarshalIndent(record{
 		Version: recordVersion, BootID: s.bootID, Volume: v.Volume, Head: v.Head, Releasing: v.releasing, Foreign: v.foreign,
-		Sources: v.sources,
+		Sources: v.sources, Moved: v.moved, LeftOut: v.leftOut,
 	}, "", "  ")
 	if err != nil {
 		return err

@@ -29,7 +29,7 @@ func (l *Layer) adopt(ctx context.Context) error {
 	}
 	volumes, _ := l.state()
 	for _, v := range volumes {
-		for _, w := range pair(v.Addresses, obs.Subsystem(v.SubsystemNQN)) {
+		for _, w := range pair(v.expected(), obs.Subsystem(v.SubsystemNQN)) {
 			c := w.controller
 			if !w.expected || c == nil || c.Owner != "" || slices.Contains(v.foreign, c.Epoch) {
 				continue
@@ -78,7 +78,11 @@ func (l *Layer) tidyOnce(ctx context.Context) error {
 	}
 	for i := range obs.Subsystems {
 		s := &obs.Subsystems[i]
-		if l.needed(s.NQN, "") || !slices.ContainsFunc(s.Controllers, func(c Controller) bool { return c.Owner == Owner }) {
+		if l.needed(s.NQN, "") {
+			errs = append(errs, l.retire(ctx, s))
+			continue
+		}
+		if !slices.ContainsFunc(s.Controllers, func(c Controller) bool { return c.Owner == Owner }) {
 			continue
 		}
 		errs = append(errs, l.tidied(ctx, s.NQN, func(ctx context.Context) error { return l.abandon(ctx, s.NQN) }))

@@ -8,6 +8,9 @@ import (
 	"github.com/braid-csi/braid/pkg/nvme"
 )
 
+// MaxAddresses is how many paths a volume may have.
+const MaxAddresses = 16
+
 // Volume says which namespace a volume is and how this node shall reach it:
 // what staging asks of the layer.
 type Volume struct {
@@ -16,6 +19,9 @@ type Volume struct {
 	Namespace    nvme.NamespaceID `json:"namespace"`
 	// Addresses are the expected paths, distinct, at least one.
 	Addresses []nvme.TransportID `json:"addresses"`
+	// Discovery are discovery controllers that know where the subsystem is, should
+	// an address of it move; none: Addresses hold for ever.
+	Discovery []nvme.TransportID `json:"discovery,omitempty"`
 	// MinPaths is how many usable paths staging waits for; the rest is
 	// connected in the background. At least 1, at most len(Addresses).
 	MinPaths int `json:"minPaths"`

@@ -18,6 +18,9 @@ const TransportTCP Transport = "tcp"
 // DefaultTrSvcID is the port IANA assigned to NVMe over TCP I/O controllers.
 const DefaultTrSvcID = "4420"
 
+// DefaultDiscoveryTrSvcID is the port IANA assigned to discovery controllers.
+const DefaultDiscoveryTrSvcID = "8009"
+
 // TransportID is one network way to a subsystem: the key of a path. Values
 // made by ParseAddress and ParseSysfsAddress are normalised, so two of them
 // are equal exactly if they name the same way, and may be map keys.
@@ -34,11 +37,18 @@ type TransportID struct {
 
 // ParseAddress reads "ADDRESS", "ADDRESS:PORT" or "[IPv6]:PORT" as an
 // NVMe/TCP way. Names are refused: a volume must be reachable without DNS.
-func ParseAddress(s string) (TransportID, error) {
+func ParseAddress(s string) (TransportID, error) { return parseAddress(s, DefaultTrSvcID) }
+
+// ParseDiscoveryAddress reads the address of a discovery controller likewise.
+func ParseDiscoveryAddress(s string) (TransportID, error) {
+	return parseAddress(s, DefaultDiscoveryTrSvcID)
+}
+
+func parseAddress(s, defaultPort string) (TransportID, error) {
 	if err := checkOption(s); err != nil {
 		return TransportID{}, err
 	}
-	id := TransportID{Transport: TransportTCP, TrSvcID: DefaultTrSvcID}
+	id := TransportID{Transport: TransportTCP, TrSvcID: defaultPort}
 	if ap, err := netip.ParseAddrPort(s); err == nil {
 		if ap.Port() == 0 {
 			return TransportID{}, fmt.Errorf("%q has port 0", s)

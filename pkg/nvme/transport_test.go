@@ -36,6 +36,20 @@ func TestParseAddress(t *testing.T) {
 	}
 }
 
+func TestParseDiscoveryAddress(t *testing.T) {
+	for in, want := range map[string]string{
+		"192.0.2.1":          "tcp://192.0.2.1:8009",
+		"[2001:db8::1]:4420": "tcp://[2001:db8::1]:4420",
+	} {
+		if got, err := ParseDiscoveryAddress(in); err != nil || got.String() != want {
+			t.Errorf("ParseDiscoveryAddress(%q) = %s, %v, want %s", in, got, err, want)
+		}
+	}
+	if got, err := ParseDiscoveryAddress("storage.example.com"); err == nil {
+		t.Errorf("a name: %s", got)
+	}
+}
+
 func TestParseSysfsAddress(t *testing.T) {
 	for _, tc := range []struct {
 		in, want, wantSrc, wantErr string

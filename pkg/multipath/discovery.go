@@ -1,0 +1,162 @@
+package multipath
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"k8s.io/klog/v2"
+
+	"github.com/braid-csi/braid/pkg/nvme"
+)
+
+const (
+	// lostFor is for how long a path has no connection before it is asked whether
+	// its address has moved: most come back by themselves.
+	lostFor = 10 * time.Second
+	// The pause between two inquiries doubles from the first to the last.
+	firstInquiry = 10 * time.Second
+	lastInquiry  = 5 * time.Minute
+)
+
+// directory is where to ask about a subsystem. Volumes that name the same
+// discovery controllers for it share what they answer.
+type directory struct {
+	nqn         nvme.NQN
+	controllers string
+}
+
+func directoryOf(v *Volume) directory {
+	return directory{v.SubsystemNQN, fmt.Sprint(v.Discovery)}
+}
+
+// inquiry is the asking of discovery controllers: running, or waiting to ask
+// again.
+//
+//	                     a path is lost for a while, or it is not
+//	                     known yet what is listed beside the paths
+//	(none) ------------------------------------------------------> running
+//	   ^                                                            |  ^
+//	   +---- nothing is amiss, and that is known <---- waiting <----+  |
+//	                                                      +------------+
+type inquiry struct {
+	running bool
+	asked   int
+	next    time.Time
+	problem error // why the last one was of no use; nil: it was
+}
+
+// inquire begins to ask about those volumes that have discovery controllers and
+// reason to.
+func (l *Layer) inquire(ctx context.Context, volumes []*staged, snap *Snapshot) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.noteLost(volumes, snap)
+	reason := map[directory][]nvme.TransportID{}
+	for _, v := range volumes {
+		set := snap.PathSet(v.ID)
+		if set == nil || len(v.Discovery) == 0 {
+			continue
+		}
+		if v.leftOut == nil && expectedUsable(set) == set.Expected || len(l.overdue(v, set)) > 0 {
+			reason[directoryOf(&v.Volume)] = v.Discovery
+		}
+	}
+	for d, q := range l.inquiries {
+		if _, ok := reason[d]; !ok && !q.running {
+			delete(l.inquiries, d)
+		}
+	}
+	for d, controllers := range reason {
+		q := l.inquiries[d]
+		if q == nil {
+			q = &inquiry{}
+			l.inquiries[d] = q
+		}
+		if !q.running && !l.now().Before(q.next) {
+			q.running = true
+			go l.ask(klog.NewContext(l.background, klog.FromContext(ctx)), d, q, controllers)
+		}
+	}
+}
+
+// noteLost keeps since when paths have been without a connection. One that is
+// under maintenance is not lost. Called with the state lock held.
+func (l *Layer) noteLost(volumes []*staged, snap *Snapshot) {
+	lost := map[way]time.Time{}
+	for _, v := range volumes {
+		set := snap.PathSet(v.ID)
+		if set == nil || len(v.Discovery) == 0 {
+			continue
+		}
+		for i := range set.Paths {
+			if p := &set.Paths[i]; p.lost() {
+				w := way{v.SubsystemNQN, p.Address}
+				lost[w] = l.now()
+				if since, ok := l.lost[w]; ok {
+					lost[w] = since
+				}
+			}
+		}
+	}
+	l.lost = lost
+}
+
+// lost tells whether an expected path has no connection and should.
+func (p *Path) lost() bool {
+	return p.Expected && p.Maintenance == nil && (p.State == nvme.StateAbsent || p.State == nvme.StateConnecting)
+}
+
+// overdue are the addresses of a volume's paths that have been lost for too long.
+// While it is being staged, and somebody waits for them, a failed attempt is enough.
+// Called with the state lock held.
+func (l *Layer) overdue(v *staged, set *PathSet) []nvme.TransportID {
+	waitedFor := v.Head.Epoch == "" && expectedUsable(set) < v.MinPaths
+	var lost []nvme.TransportID
+	for i := range set.Paths {
+		p := &set.Paths[i]
+		since, ok := l.lost[way{v.SubsystemNQN, p.Address}]
+		if ok && p.lost() && (l.now().Sub(since) >= lostFor || waitedFor && p.ConnectError != "") {
+			lost = append(lost, p.Address)
+		}
+	}
+	return lost
+}
+
+// inquired adds to the lost paths of a set why nobody can say whether they have
+// moved.
+func (l *Layer) inquired(set *PathSet, v *staged) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	q := l.inquiries[directoryOf(&v.Volume)]
+	if q == nil || q.problem == nil {
+		return
+	}
+	for i := range set.Paths {
+		p := &set.Paths[i]
+		switch {
+		case !p.lost():
+		case p.ConnectError == "":
+			p.ConnectError = q.problem.Error()
+		default:
+			p.ConnectError += "; " + q.problem.Error()
+		}
+	}
+}
+
+// mayLearn tells whether discovery controllers have yet to say where a volume's
+// paths are, or have just said it, which its path set does not show yet.
+func (l *Layer) mayLearn(v Volume, set *PathSet) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	have, q := l.volumes[v.ID], l.inquiries[directoryOf(&v)]
+	if len(v.Discovery) == 0 || have == nil {
+		return false
+	}
+	for i, address := range have.expected() { // which come first in a set
+		if i >= set.Expected || set.Paths[i].Address != address {
+			return true
+		}
+	}
+	return q == nil || q.running || q.asked == 0
+}

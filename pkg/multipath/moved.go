@@ -1,0 +1,136 @@
+package multipath
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/braid-csi/braid/pkg/nvme"
+)
+
+// maxListed is how many addresses of one subsystem discovery logs may list.
+const maxListed = 256
+
+// expectation is an address at which a path is expected.
+type expectation struct {
+	Address nvme.TransportID `json:"address"`
+	// Learned is nil where the volume asks for the address.
+	Learned *Learned `json:"learned,omitempty"`
+}
+
+// Learned says from where an expected address is known that no volume asks for.
+type Learned struct {
+	// From is the discovery controller whose log listed it, At when that was.
+	From nvme.TransportID `json:"from"`
+	At   time.Time        `json:"at"`
+	// InPlaceOf are the addresses that were gone from the log.
+	InPlaceOf []nvme.TransportID `json:"inPlaceOf"`
+}
+
+// expected returns the addresses at which paths are expected.
+func (s *staged) expected() []nvme.TransportID {
+	if len(s.moved) == 0 {
+		return s.Addresses
+	}
+	addresses := make([]nvme.TransportID, len(s.moved))
+	for i, e := range s.moved {
+		addresses[i] = e.Address
+	}
+	return addresses
+}
+
+// learned returns from where an expected address is known, nil if the volume asks
+// for it.
+func (s *staged) learned(address nvme.TransportID) *Learned {
+	for _, e := range s.moved {
+		if e.Address == address {
+			return e.Learned
+		}
+	}
+	return nil
+}
+
+// whereabouts is what is known of where a volume's paths lead.
+type whereabouts struct {
+	// asked are the addresses that the volume asks for, expected those at which
+	// paths are expected now.
+	asked, expected []nvme.TransportID
+	// lost are the expected ones that have had no connection for a while.
+	lost []nvme.TransportID
+	// leftOut were listed while no path was lost, and are not expected: whoever
+	// wrote the volume's addresses did not want them.
+	leftOut []nvme.TransportID
+	// listed is what the discovery logs say together. It is not to be trusted.
+	listed []nvme.TransportID
+}
+
+// move is a change of the addresses at which a volume's paths are expected.
+type move struct{ expected, gone, came []nvme.TransportID }
+
+// moved tells what has moved: lost addresses that no log lists are gone, where
+// logs list others in their place. A log that lists fewer says nothing: targets
+// leave out ports that are down.
+//
+// There are never fewer paths expected than the volume asks for, or one that is
+// merely down could be forgotten together with one that has moved.
+func (w whereabouts) moved() (move, error) {
+	if err := w.check(); err != nil {
+		return move{}, err
+	}
+	var m move
+	for _, a := range w.listed {
+		if !slices.Contains(w.expected, a) && !slices.Contains(w.leftOut, a) && !slices.Contains(m.came, a) {
+			m.came = append(m.came, a)
+		}
+	}
+	left := len(w.expected) + len(m.came)
+	for _, a := range w.expected {
+		if slices.Contains(w.lost, a) && !slices.Contains(w.listed, a) && left > len(w.asked) {
+			m.gone = append(m.gone, a)
+			left--
+			continue
+		}
+		m.expected = append(m.expected, a)
+	}
+	if len(m.gone) == 0 || len(m.came) == 0 {
+		return move{}, nil
+	}
+	m.expected = append(m.expected, m.came...)
+	if len(m.expected) > MaxAddresses {
+		return move{}, fmt.Errorf("%d new addresses are listed, which with those in use are more than %d", len(m.came), MaxAddresses)
+	}
+	return m, nil
+}
+
+// check refuses what a log cannot mean, or had better not mean: this node would
+// connect to itself, or to where it depends on the node.
+func (w whereabouts) check() error {
+	if len(w.listed) > maxListed {
+		return fmt.Errorf("%d addresses are listed, at most %d make sense", len(w.listed), maxListed)
+	}
+	local := slices.ContainsFunc(w.asked, func(a nvme.TransportID) bool { return ip(a).IsLoopback() })
+	for _, a := range w.listed {
+		got, err := nvme.ParseAddress(a.Address())
+		switch ip := ip(a); {
+		case err != nil:
+			return fmt.Errorf("an address is listed that is none: %w", err)
+		case got != a:
+			return fmt.Errorf("%q is listed, which is not the address of a target", a.String())
+		case ip.IsLoopback() && !local:
+			return fmt.Errorf("%s is listed, which is this node", a)
+		case ip.IsLinkLocalUnicast():
+			return fmt.Errorf("%s is listed, which is another one on each link", a)
+		}
+	}
+	return nil
+}
+
+// ip returns the IP address of a way, the zero value if it has none.
+func ip(a nvme.TransportID) netip.Addr {
+	addr, err := netip.ParseAddr(a.TrAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return addr.Unmap()
+}
