@@ -41,8 +41,10 @@ type Finding struct {
 
 // Path is one path of a volume, present or missing.
 type Path struct {
-	Address      nvme.TransportID     `json:"address"`
-	Expected     bool                 `json:"expected"`
+	Address  nvme.TransportID `json:"address"`
+	Expected bool             `json:"expected"`
+	// Learned says from where the address is known, if the volume did not ask for it.
+	Learned      *multipath.Learned   `json:"learned,omitempty"`
 	Usable       bool                 `json:"usable"`
 	Controller   string               `json:"controller,omitempty"`
 	Name         string               `json:"name,omitempty"`
@@ -87,7 +89,7 @@ func NewReport(s *multipath.Snapshot, findings func(volumeID string) ([]health.F
 
 func newPath(p *multipath.Path) Path {
 	return Path{
-		Address: p.Address, Expected: p.Expected, Usable: p.Usable(),
+		Address: p.Address, Expected: p.Expected, Learned: p.Learned, Usable: p.Usable(),
 		Controller: p.Controller, Name: p.Name, State: p.State, ANAState: p.ANAState, ConnectError: p.ConnectError,
 		CounterSource: p.Source, CounterSourceReason: p.SourceReason, Counts: p.Record.Tallies, CountedSince: p.Record.CountedSince,
 		Exact: p.Record.Exact, LastFailover: p.Record.LastFailover,

@@ -50,6 +50,9 @@ func (v Volume) writeTable(w io.Writer) error {
 		if p.ConnectError != "" {
 			fmt.Fprintf(w, "  %s cannot be connected: %s\n", p.Address.Address(), p.ConnectError)
 		}
+		if p.Learned != nil {
+			fmt.Fprintf(w, "  %s is known from discovery controller %s\n", p.Address.Address(), p.Learned.From.Address())
+		}
 	}
 	if v.LastReset != nil {
 		fmt.Fprintf(w, "  last reset %s by %s: %s\n", v.LastReset.At.Format("2006-01-02 15:04:05Z"), v.LastReset.By, v.LastReset.Reason)

@@ -91,7 +91,7 @@ func (e *entry) see(node, engine string, set *multipath.PathSet, found []health.
 		e.told = append(e.told, toldBy(before.Conditions, found)...)
 	}
 	next := &content{specOf(node, set), statusOf(before, engine, set, found, at)}
-	for _, h := range happenings(e.told, found, &before, &next.status, at) {
+	for _, h := range append(moves(&before, set), happenings(e.told, found, &before, &next.status, at)...) {
 		if e.tells.AllowN(at, 1) {
 			e.untold = append(e.untold, h)
 		}

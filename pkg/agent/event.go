@@ -3,6 +3,7 @@ package agent
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/braid-csi/braid/pkg/api/v1alpha1"
 	"github.com/braid-csi/braid/pkg/health"
+	"github.com/braid-csi/braid/pkg/multipath"
 )
 
 // component is who events come from, and the field manager of what is applied.
@@ -19,6 +21,10 @@ const component = "braid-node"
 
 // reasonCountersReset is the reason of the event that tells of a reset.
 const reasonCountersReset = "CountersReset"
+
+// reasonAddressMoved is the reason of the event that tells of a path that is
+// expected at another address than before.
+const reasonAddressMoved = "AddressMoved"
 
 // maxNote is the longest message of an event, in bytes.
 const maxNote = 1024
@@ -45,6 +51,26 @@ func happenings(told []health.Reason, found []health.Finding, was, is *v1alpha1.
 	if len(told) > 0 && len(found) == 0 {
 		ready := meta.FindStatusCondition(is.Conditions, v1alpha1.ConditionReady)
 		all = append(all, happening{at, false, v1alpha1.ReasonHealthy, ready.Message})
+	}
+	return all
+}
+
+// moves returns what there is to tell of addresses that have moved since a path
+// set was as it was.
+func moves(was *v1alpha1.NVMePathSetStatus, set *multipath.PathSet) []happening {
+	var all []happening
+	for i := range set.Paths {
+		p := &set.Paths[i]
+		known := func(s v1alpha1.PathStatus) bool { return s.LearnedFrom != "" && s.Address == p.Key }
+		if p.Learned == nil || len(was.Conditions) == 0 || slices.ContainsFunc(was.Paths, known) {
+			continue
+		}
+		var gone []string
+		for _, a := range p.Learned.InPlaceOf {
+			gone = append(gone, a.String())
+		}
+		all = append(all, happening{p.Learned.At, false, reasonAddressMoved, fmt.Sprintf(
+			"Discovery controller %s lists %s, and no longer %s", p.Learned.From, p.Address, strings.Join(gone, ", "))})
 	}
 	return all
 }

@@ -34,6 +34,8 @@ func TestStory(t *testing.T) {
 		{"well", orders(reset("R0", after(-1000))), nil, []string{"Normal Healthy"}},
 		{"reset", orders(reset("R1", after(8))), nil, []string{"Normal CountersReset"}},
 		{"well and quiet", orders(reset("R1", after(8))), nil, nil},
+		{"moved", orders(reset("R1", after(8)), moved(after(10))), nil, []string{"Normal AddressMoved"}},
+		{"still there", orders(reset("R1", after(8)), moved(after(10))), nil, nil},
 	} {
 		e.untold = nil
 		e.see(testNode, "native", &step.set, step.found, after(float64(second)))

@@ -82,6 +82,9 @@ func pathOf(p *multipath.Path) v1alpha1.PathStatus {
 		Resets: count(p.ControllerRecord.Tallies, nvme.Resets), Reconnects: count(p.ControllerRecord.Tallies, nvme.Reconnects),
 		LastFailoverTime: stamp(p.Record.LastFailover), CountedSince: stamp(p.Record.CountedSince), Exact: p.Record.Exact,
 	}
+	if p.Learned != nil {
+		s.LearnedFrom = line(p.Learned.From.String(), maxAddress)
+	}
 	if p.Controller != "" {
 		s.Controller, s.ControllerState = line(p.Controller, maxName), line(string(p.State), maxWord)
 	}

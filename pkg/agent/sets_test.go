@@ -63,6 +63,17 @@ func cut(failovers uint64) func(*multipath.PathSet) {
 	}
 }
 
+// moved has the first path learned from the second one's address.
+func moved(at time.Time) func(*multipath.PathSet) {
+	return func(set *multipath.PathSet) {
+		p := &set.Paths[0]
+		was := p.Address
+		p.Address = way("192.0.2.3")
+		p.Key = p.Address.String()
+		p.Learned = &multipath.Learned{From: set.Paths[1].Address, At: at, InPlaceOf: []nvme.TransportID{was}}
+	}
+}
+
 // worked has a path's address under maintenance.
 func worked(path int) func(*multipath.PathSet) {
 	return func(set *multipath.PathSet) {

@@ -101,6 +101,8 @@ func (p *page) paths(set *v1alpha1.NVMePathSet) {
 		switch {
 		case s.ConnectError != "":
 			p.line("  %s cannot be connected: %s", s.Address, s.ConnectError)
+		case s.LearnedFrom != "":
+			p.line("  %s is known from discovery controller %s", s.Address, s.LearnedFrom)
 		case s.CounterSourceReason != "":
 			p.line("  %s is not counted: %s", s.Address, s.CounterSourceReason)
 		}

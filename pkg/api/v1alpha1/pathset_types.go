@@ -80,8 +80,8 @@ type NVMePathSetSpec struct {
 	// namespaceID is the identity of the volume's namespace.
 	// +required
 	NamespaceID NamespaceID `json:"namespaceID"`
-	// addresses are the paths that the volume asks for, as
-	// transport://address:port.
+	// addresses are the paths that the volume asks for, or to where they have
+	// moved since, as transport://address:port.
 	// +required
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
@@ -207,9 +207,14 @@ type PathStatus struct {
 	// +required
 	// +kubebuilder:validation:MaxLength=256
 	Address string `json:"address"`
-	// expected tells whether the volume asks for this path.
+	// expected tells whether this is one of spec.addresses.
 	// +required
 	Expected bool `json:"expected"`
+	// learnedFrom is the discovery controller that lists the address, where the
+	// volume asks for another one that is listed no more.
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	LearnedFrom string `json:"learnedFrom,omitempty"`
 	// usable tells whether I/O can take it: its controller is live, and its
 	// ANA state is optimized or non-optimized.
 	// +required

@@ -29,7 +29,7 @@ func TestDiscover(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer tg.Close()
+	t.Cleanup(func() { _ = tg.Close() })
 	var want []nvme.TransportID
 	for port := range uint16(2) {
 		a, err := tg.Address(port + 1)

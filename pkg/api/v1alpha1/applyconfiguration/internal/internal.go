@@ -497,6 +497,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: lastFailoverTime
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: learnedFrom
+      type:
+        scalar: string
     - name: maintenance
       type:
         namedType: com.github.braid-csi.braid.pkg.api.v1alpha1.PathMaintenance

@@ -21,8 +21,8 @@ type NVMePathSetSpecApplyConfiguration struct {
 	SubsystemNQN *string `json:"subsystemNQN,omitempty"`
 	// namespaceID is the identity of the volume's namespace.
 	NamespaceID *NamespaceIDApplyConfiguration `json:"namespaceID,omitempty"`
-	// addresses are the paths that the volume asks for, as
-	// transport://address:port.
+	// addresses are the paths that the volume asks for, or to where they have
+	// moved since, as transport://address:port.
 	Addresses []string `json:"addresses,omitempty"`
 }
 

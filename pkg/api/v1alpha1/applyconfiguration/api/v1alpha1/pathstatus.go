@@ -14,8 +14,11 @@ type PathStatusApplyConfiguration struct {
 	// address is where the path leads, as transport://address:port, with the
 	// host's end if it is bound to one. It is the same in metrics and records.
 	Address *string `json:"address,omitempty"`
-	// expected tells whether the volume asks for this path.
+	// expected tells whether this is one of spec.addresses.
 	Expected *bool `json:"expected,omitempty"`
+	// learnedFrom is the discovery controller that lists the address, where the
+	// volume asks for another one that is listed no more.
+	LearnedFrom *string `json:"learnedFrom,omitempty"`
 	// usable tells whether I/O can take it: its controller is live, and its
 	// ANA state is optimized or non-optimized.
 	Usable *bool `json:"usable,omitempty"`
@@ -76,6 +79,14 @@ func (b *PathStatusApplyConfiguration) WithAddress(value string) *PathStatusAppl
 // If called multiple times, the Expected field is set to the value of the last call.
 func (b *PathStatusApplyConfiguration) WithExpected(value bool) *PathStatusApplyConfiguration {
 	b.Expected = &value
+	return b
+}
+
+// WithLearnedFrom sets the LearnedFrom field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the LearnedFrom field is set to the value of the last call.
+func (b *PathStatusApplyConfiguration) WithLearnedFrom(value string) *PathStatusApplyConfiguration {
+	b.LearnedFrom = &value
 	return b
 }
 
