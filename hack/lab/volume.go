@@ -18,6 +18,8 @@ type Volume struct {
 	Name      string
 	NQN, UUID string
 	Addrs     []netip.AddrPort
+	// Discovery are the target's discovery controllers, if it is to be asked.
+	Discovery []netip.AddrPort
 	// Block makes it a raw block volume; otherwise it has ext4.
 	Block bool
 }
@@ -50,6 +52,9 @@ spec:
       subsystemNQN: {{.NQN}}
       namespaceUUID: {{.UUID}}
       addresses: {{.Addresses}}
+{{- with .DiscoveryControllers}}
+      discovery: {{.}}
+{{- end}}
       reconnectDelay: 1s
 ---
 apiVersion: v1
@@ -96,9 +101,14 @@ spec:
 func (v Volume) Manifest() string { return fill(volumeManifest, v) }
 
 // Addresses are those of its paths as volumeAttributes want them.
-func (v Volume) Addresses() string {
+func (v Volume) Addresses() string { return commas(v.Addrs) }
+
+// DiscoveryControllers are likewise those that know where it is.
+func (v Volume) DiscoveryControllers() string { return commas(v.Discovery) }
+
+func commas(addrs []netip.AddrPort) string {
 	var list []string
-	for _, a := range v.Addrs {
+	for _, a := range addrs {
 		list = append(list, a.String())
 	}
 	return strings.Join(list, ",")

@@ -52,6 +52,7 @@ type Rig struct {
 
 	controllers []nvmehost.Controller
 	devices     []device
+	lastPort    uint16 // that there was
 }
 
 // device is what a namespace is backed by.
@@ -85,16 +86,23 @@ func (r *Rig) build(cfg Config) (err error) {
 		}
 	}
 	for i := range cfg.Paths {
-		port, err := r.Target.NewPort(uint16(i+1), r.Addr(i))
+		port, err := r.newPort(i)
 		if err != nil {
-			return err
-		}
-		if err := port.Link(r.Subsystem); err != nil {
 			return err
 		}
 		r.Ports = append(r.Ports, port)
 	}
 	return nil
+}
+
+// newPort has the target serve at a path's address.
+func (r *Rig) newPort(path int) (*nvmet.Port, error) {
+	r.lastPort++
+	port, err := r.Target.NewPort(r.lastPort, r.Addr(path))
+	if err != nil {
+		return nil, err
+	}
+	return port, port.Link(r.Subsystem)
 }
 
 // addNamespace gives the subsystem one more namespace, with the next NSID.
@@ -203,6 +211,22 @@ func (r *Rig) Cut(path int) error { return r.Ports[path].Unlink(r.Subsystem) }
 
 // Repair undoes Cut.
 func (r *Rig) Repair(path int) error { return r.Ports[path].Link(r.Subsystem) }
+
+// Move has the target leave a path's address and serve at another one, as an array
+// does that gets new addresses. Addr is the new one then.
+func (r *Rig) Move(path int) error {
+	if err := r.Cut(path); err != nil {
+		return err
+	}
+	if err := r.Net.Paths[path].Move(); err != nil {
+		return err
+	}
+	port, err := r.newPort(path)
+	if err == nil {
+		r.Ports[path] = port
+	}
+	return err
+}
 
 // Close disconnects what Connect connected and takes everything down: hosts
 // first, then the target, which holds the devices and its listeners open.

@@ -75,14 +75,31 @@ func (p *Path) Unused() netip.Addr {
 	return p.Target.Next()
 }
 
+// Move gives the target's end the address that nobody had, in place of the one it
+// has: that one is gone, and nobody answers there.
+func (p *Path) Move() error {
+	from, to := netip.PrefixFrom(p.Target, p.subnet.Bits()), netip.PrefixFrom(p.Unused(), p.subnet.Bits())
+	link, err := p.network.target.LinkByName(p.Name)
+	if err != nil {
+		return err
+	}
+	if err := p.network.target.AddrDel(link, &netlink.Addr{IPNet: ipNet(from)}); err != nil {
+		return fmt.Errorf("address %s: %w", from, err)
+	}
+	p.Target = to.Addr()
+	return addAddress(p.network.target, p.Name, to)
+}
+
+func ipNet(p netip.Prefix) *net.IPNet {
+	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
+}
+
 func addAddress(h *netlink.Handle, name string, prefix netip.Prefix) error {
 	link, err := h.LinkByName(name)
 	if err != nil {
 		return err
 	}
-	addr := &netlink.Addr{
-		IPNet: &net.IPNet{IP: prefix.Addr().AsSlice(), Mask: net.CIDRMask(prefix.Bits(), prefix.Addr().BitLen())},
-	}
+	addr := &netlink.Addr{IPNet: ipNet(prefix)}
 	if prefix.Addr().Is6() {
 		// Usable at once: there is nobody to detect a duplicate of.
 		addr.Flags = unix.IFA_F_NODAD

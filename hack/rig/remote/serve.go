@@ -111,6 +111,10 @@ func (s *server) do(r request) (a answer, err error) {
 		return a, s.rig.Resume(r.Namespace)
 	case setANA:
 		return a, s.rig.Ports[r.Path].SetANAState(r.Group, nvmet.ANAState(r.State))
+	case move:
+		err = s.rig.Move(r.Path)
+		a.Addrs = s.rig.Addrs()
+		return a, err
 	}
 	return a, fmt.Errorf("no such request")
 }
