@@ -41,43 +41,62 @@ func directoryOf(v *Volume) directory {
 //	                                                      +------------+
 type inquiry struct {
 	running bool
-	asked   int
+	lost    int // how many paths of a volume it is about
+	asked   int // how often, about these
 	next    time.Time
 	problem error // why the last one was of no use; nil: it was
 }
 
-// inquire begins to ask about those volumes that have discovery controllers and
-// reason to.
+// question is what there is to ask discovery controllers.
+type question struct {
+	controllers []nvme.TransportID
+	lost        int
+}
+
+// inquire begins to ask what there is to ask.
 func (l *Layer) inquire(ctx context.Context, volumes []*staged, snap *Snapshot) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.noteLost(volumes, snap)
-	reason := map[directory][]nvme.TransportID{}
-	for _, v := range volumes {
-		set := snap.PathSet(v.ID)
-		if set == nil || len(v.Discovery) == 0 {
-			continue
-		}
-		if v.leftOut == nil && expectedUsable(set) == set.Expected || len(l.overdue(v, set)) > 0 {
-			reason[directoryOf(&v.Volume)] = v.Discovery
-		}
-	}
+	questions := l.questions(volumes, snap)
 	for d, q := range l.inquiries {
-		if _, ok := reason[d]; !ok && !q.running {
+		if _, ok := questions[d]; !ok && !q.running {
 			delete(l.inquiries, d)
 		}
 	}
-	for d, controllers := range reason {
+	for d, about := range questions {
 		q := l.inquiries[d]
 		if q == nil {
 			q = &inquiry{}
 			l.inquiries[d] = q
 		}
+		if about.lost > q.lost { // of which nobody has heard yet
+			q.asked, q.next = 0, time.Time{}
+		}
+		q.lost = about.lost
 		if !q.running && !l.now().Before(q.next) {
 			q.running = true
-			go l.ask(klog.NewContext(l.background, klog.FromContext(ctx)), d, q, controllers)
+			go l.ask(klog.NewContext(l.background, klog.FromContext(ctx)), d, q, about.controllers)
 		}
 	}
+}
+
+// questions are what there is to ask about those volumes that have discovery
+// controllers. Called with the state lock held.
+func (l *Layer) questions(volumes []*staged, snap *Snapshot) map[directory]question {
+	l.noteLost(volumes, snap)
+	all := map[directory]question{}
+	for _, v := range volumes {
+		set := snap.PathSet(v.ID)
+		if set == nil || len(v.Discovery) == 0 {
+			continue
+		}
+		lost := len(l.overdue(v, set))
+		if lost > 0 || v.leftOut == nil && expectedUsable(set) == set.Expected {
+			d := directoryOf(&v.Volume)
+			all[d] = question{v.Discovery, max(lost, all[d].lost)}
+		}
+	}
+	return all
 }
 
 // noteLost keeps since when paths have been without a connection. One that is
@@ -126,6 +145,9 @@ func (l *Layer) overdue(v *staged, set *PathSet) []nvme.TransportID {
 // inquired adds to the lost paths of a set why nobody can say whether they have
 // moved.
 func (l *Layer) inquired(set *PathSet, v *staged) {
+	if len(v.Discovery) == 0 {
+		return
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	q := l.inquiries[directoryOf(&v.Volume)]

@@ -294,6 +294,33 @@ func TestInquiries(t *testing.T) {
 		node.setState(way1, nvme.StateConnecting)
 		sleep(time.Hour)
 		asked("lost for an hour", 2*12, 2*25)
+		node.setState(way2, nvme.StateConnecting)
+		sleep(lostFor + 2*time.Second)
+		asked("another one is lost", 2, 2)
+	})
+}
+
+// TestInquiryAfterSilence: discovery controllers that did not answer while all was
+// well are asked at once when a path is lost.
+func TestInquiryAfterSilence(t *testing.T) {
+	node := newFakeNode(uuidA)
+	withLayer(t, node, func(t *testing.T, ctx context.Context, l *Layer) {
+		if _, err := l.Ensure(ctx, findable()); err != nil {
+			t.Fatal(err)
+		}
+		sleep(time.Hour)
+		if n := node.timesAsked(); n > 2*25 {
+			t.Errorf("asked %d times in an hour", n)
+		}
+		if p := l.Snapshot().PathSet("v").Paths[0]; p.ConnectError != "" {
+			t.Errorf("a path that is well: %q", p.ConnectError)
+		}
+		node.list(nil, ways(2, 3))
+		node.fail(way1)
+		sleep(lostFor + 2*time.Second)
+		if diff := cmp.Diff([]string{host1, host2, host3}, node.connected()); diff != "" {
+			t.Errorf("connected (-want +got):\n%s", diff)
+		}
 	})
 }
 

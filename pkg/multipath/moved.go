@@ -19,7 +19,8 @@ type expectation struct {
 	Learned *Learned `json:"learned,omitempty"`
 }
 
-// Learned says from where an expected address is known that no volume asks for.
+// Learned says from where an expected address is known that the volume does not ask
+// for.
 type Learned struct {
 	// From is the discovery controller whose log listed it, At when that was.
 	From nvme.TransportID `json:"from"`
