@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -16,7 +18,7 @@ import (
 // connecting it: it goes on from its record, and the old controller, which the
 // kernel would reconnect for ever, goes.
 func TestRemediationAddressMoved(t *testing.T) {
-	s := newScene(t, rig.Namespace{SizeMB: 64, Delay: slow})
+	s := newSceneWith(t, node.Config{ClearAfter: clearAfter, Faultpoints: true}, rig.Namespace{SizeMB: 64, Delay: slow})
 	from := s.addr(0)
 	v := s.volume(0, "").With("discovery", from.String()+","+s.addr(1).String())
 	s.attach(v)
@@ -24,25 +26,18 @@ func TestRemediationAddressMoved(t *testing.T) {
 	w := s.write(v)
 	since := stopwatch(t)
 
-	must(t, s.rig.Move(0))
-	must(t, s.rig.Net.Paths[0].Cut()) // what is learned cannot be connected yet
-	since("%s is gone, %s is there", from, s.addr(0))
-	s.until("the new address to be known", func() (bool, error) {
-		p, err := s.movedPath(v)
-		return p.Learned != nil, err
-	})
+	must(t, s.killedBefore("write /dev/nvme-fabrics", func() { must(t, s.rig.Move(0)) }))
+	since("%s is gone; killed before connecting %s", from, s.addr(0))
+	s.goesOn(w)
+	again := time.Now()
+	must(t, s.node.Start(s.ctx))
+	s.waitUsable(v, 2)
 	p, err := s.movedPath(v)
 	must(t, err)
-	since("%s is known from %s", p.Address.Address(), p.Learned.From.Address())
-	if p.Learned.From != transportID(s.addr(1)) || p.Usable {
-		t.Errorf("%+v, want it known from %s and not connected", p, s.addr(1))
+	if p.Learned == nil || p.Learned.From != transportID(s.addr(1)) || !p.Learned.At.Before(again) {
+		t.Fatalf("%+v, want it learned from %s before %s", p.Learned, s.addr(1), again)
 	}
-	must(t, s.node.Kill())
-	s.goesOn(w)
-	must(t, s.node.Start(s.ctx))
-	must(t, s.rig.Net.Paths[0].Restore())
-	s.waitUsable(v, 2)
-	since("connected at %s", s.addr(0))
+	since("connected, from the record: learned from %s %s before the restart", p.Learned.From.Address(), again.Sub(p.Learned.At))
 	s.waitHealthy(v)
 	s.until("the old controller to go", func() (bool, error) {
 		_, there := s.reading(v).Ways[from]
@@ -57,6 +52,28 @@ func TestRemediationAddressMoved(t *testing.T) {
 	s.unharmed(w)
 	s.detach(v)
 	s.ledgerLeft()
+}
+
+// killedBefore has braid-node killed before a step that something leads to.
+func (s *scene) killedBefore(step string, lead func()) error {
+	s.t.Helper()
+	killed := make(chan error, 1)
+	points, err := node.ListenFaultpoints(func(_ int, now string) {
+		if now == step && len(killed) == 0 {
+			killed <- s.node.KillAll()
+		}
+	})
+	must(s.t, err)
+	defer func() { _, _ = points.Close() }()
+	lead()
+	ctx, cancel := context.WithTimeout(s.ctx, patience)
+	defer cancel()
+	select {
+	case err := <-killed:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("%s: %w", step, context.Cause(ctx))
+	}
 }
 
 // movedPath is the path at the first path's address of now, as braid-node has it.

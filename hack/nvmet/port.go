@@ -30,6 +30,8 @@ type Port struct {
 	object configfs.Object
 	linked []*Subsystem
 	groups []uint32
+	// referrals are the entries of its discovery log that lead to other ports.
+	referrals []configfs.Object
 }
 
 // NewPort creates a port. An ID is needed because ANA states and controllers
@@ -40,17 +42,7 @@ func (t *Target) NewPort(id uint16, addr netip.AddrPort) (*Port, error) {
 		return nil, fmt.Errorf("nvmet port: %w", err)
 	}
 	t.ports = append(t.ports, p)
-	family := "ipv4"
-	if addr.Addr().Is6() {
-		family = "ipv6"
-	}
-	err := set(p.object,
-		setting{"addr_trtype", "tcp", false},
-		setting{"addr_adrfam", family, false},
-		setting{"addr_traddr", addr.Addr(), false},
-		setting{"addr_trsvcid", addr.Port(), false},
-	)
-	if err != nil {
+	if err := set(p.object, p.address()...); err != nil {
 		return nil, fmt.Errorf("nvmet port: %w", err)
 	}
 	return p, nil
@@ -99,8 +91,39 @@ func (p *Port) SetANAState(group uint32, state ANAState) error {
 	return nil
 }
 
+// Refer has the port's discovery log point to another port. Without it the log is
+// about this port only.
+func (p *Port) Refer(to *Port) error {
+	r := p.object.Child("referrals", strconv.Itoa(int(to.ID)))
+	if err := r.Make(); err != nil {
+		return fmt.Errorf("nvmet referral: %w", err)
+	}
+	p.referrals = append(p.referrals, r)
+	if err := set(r, append(to.address(), setting{"addr_portid", to.ID, false}, setting{"enable", 1, false})...); err != nil {
+		return fmt.Errorf("nvmet referral: %w", err)
+	}
+	return nil
+}
+
+// address are the settings that say where the port is.
+func (p *Port) address() []setting {
+	family := "ipv4"
+	if p.Addr.Addr().Is6() {
+		family = "ipv6"
+	}
+	return []setting{
+		{"addr_trtype", "tcp", false},
+		{"addr_adrfam", family, false},
+		{"addr_traddr", p.Addr.Addr(), false},
+		{"addr_trsvcid", p.Addr.Port(), false},
+	}
+}
+
 func (p *Port) remove() error {
 	var errs []error
+	for _, r := range p.referrals {
+		errs = append(errs, r.Remove())
+	}
 	for _, s := range slices.Clone(p.linked) {
 		errs = append(errs, p.Unlink(s))
 	}

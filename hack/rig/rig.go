@@ -213,7 +213,8 @@ func (r *Rig) Cut(path int) error { return r.Ports[path].Unlink(r.Subsystem) }
 func (r *Rig) Repair(path int) error { return r.Ports[path].Link(r.Subsystem) }
 
 // Move has the target leave a path's address and serve at another one, as an array
-// does that gets new addresses. Addr is the new one then.
+// does that gets new addresses. The other ports refer to it, and Addr is the new one
+// then.
 func (r *Rig) Move(path int) error {
 	if err := r.Cut(path); err != nil {
 		return err
@@ -222,8 +223,14 @@ func (r *Rig) Move(path int) error {
 		return err
 	}
 	port, err := r.newPort(path)
-	if err == nil {
-		r.Ports[path] = port
+	if err != nil {
+		return err
+	}
+	r.Ports[path] = port
+	for _, other := range r.Ports {
+		if other != port {
+			err = errors.Join(err, other.Refer(port))
+		}
 	}
 	return err
 }

@@ -55,7 +55,7 @@ var contextKeys = []contextKey{
 	namespaceKey("namespaceEUI64", nvme.EUI64),
 	addressesKey(Key{Name: "addresses", Required: true, Meaning: "the expected paths: up to 16 of IP:PORT or [IPv6]:PORT, separated by commas; port 4420 if none is given"},
 		maxAddresses, nvme.ParseAddress, func(v *multipath.Volume) *[]nvme.TransportID { return &v.Addresses }),
-	addressesKey(Key{Name: "discovery", Meaning: "discovery controllers of the target, up to 4, written likewise; port 8009 if none is given. When a path has been lost for 10s they are asked: an address that is gone from their logs is given up for those that are new there; by default the addresses hold for ever"},
+	addressesKey(Key{Name: "discovery", Meaning: "discovery controllers of the target, up to 4, written likewise; port 8009 if none is given. When a path has been lost for 10s they, and those that they refer to, are asked: an address that is gone from their logs is given up for those that are new there; by default the addresses hold for ever"},
 		maxDiscovery, nvme.ParseDiscoveryAddress, func(v *multipath.Volume) *[]nvme.TransportID { return &v.Discovery }),
 	numberKey("minPaths", 1, maxAddresses, "usable paths that staging waits for; the others are connected in the background",
 		func(v *multipath.Volume) *int { return &v.MinPaths }),

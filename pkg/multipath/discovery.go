@@ -3,6 +3,7 @@ package multipath
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"k8s.io/klog/v2"
@@ -154,14 +155,15 @@ func (l *Layer) inquired(set *PathSet, v *staged) {
 	if q == nil || q.problem == nil {
 		return
 	}
+	problem := strings.ReplaceAll(q.problem.Error(), "\n", "; ") // of errors that were joined
 	for i := range set.Paths {
 		p := &set.Paths[i]
 		switch {
 		case !p.lost():
 		case p.ConnectError == "":
-			p.ConnectError = q.problem.Error()
+			p.ConnectError = problem
 		default:
-			p.ConnectError += "; " + q.problem.Error()
+			p.ConnectError += "; " + problem
 		}
 	}
 }

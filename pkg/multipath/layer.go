@@ -32,8 +32,9 @@ type observer interface {
 }
 
 type discoverer interface {
-	// Discover returns where this host finds a subsystem according to a discovery
-	// controller, over TCP. What it says is the target's word.
+	// Discover returns where this host finds a subsystem, over TCP, according to a
+	// discovery controller and those that it refers to, and why that may not be all.
+	// It is the target's word.
 	Discover(ctx context.Context, from nvme.TransportID, nqn nvme.NQN) ([]nvme.TransportID, error)
 }
 

@@ -2,6 +2,7 @@ package multipath
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -11,8 +12,9 @@ import (
 	"github.com/braid-csi/braid/pkg/nvme"
 )
 
-// logTimeout bounds the reading of one discovery log.
-const logTimeout = 10 * time.Second
+// logTimeout bounds the asking of one discovery controller, and of those that it
+// refers to.
+const logTimeout = 15 * time.Second
 
 // entry is an address that a discovery controller lists.
 type entry struct{ address, from nvme.TransportID }
@@ -37,18 +39,13 @@ func (l *Layer) ask(ctx context.Context, d directory, q *inquiry, controllers []
 }
 
 // readLogs returns what discovery controllers list of a subsystem, one after the
-// other. The error tells of those that could not be read.
+// other, and why it may not be all.
 func (l *Layer) readLogs(ctx context.Context, nqn nvme.NQN, controllers []nvme.TransportID) (log []entry, err error) {
 	for _, from := range controllers {
 		limited, cancel := context.WithTimeout(ctx, logTimeout)
 		listed, readErr := l.engine.Discover(limited, from, nqn)
 		cancel()
-		switch {
-		case readErr != nil && err != nil:
-			err = fmt.Errorf("%w; %w", err, readErr)
-		case readErr != nil:
-			err = readErr
-		}
+		err = errors.Join(err, readErr)
 		for _, address := range listed {
 			if !slices.ContainsFunc(log, func(e entry) bool { return e.address == address }) {
 				log = append(log, entry{address, from})

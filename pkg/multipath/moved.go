@@ -2,7 +2,6 @@ package multipath
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -99,39 +98,21 @@ func (w whereabouts) moved() (move, error) {
 	}
 	m.expected = append(m.expected, m.came...)
 	if len(m.expected) > MaxAddresses {
-		return move{}, fmt.Errorf("%d new addresses are listed, which with those in use are more than %d", len(m.came), MaxAddresses)
+		return move{}, fmt.Errorf("it lists %d new addresses, which with those in use are more than %d", len(m.came), MaxAddresses)
 	}
 	return m, nil
 }
 
-// check refuses what a log cannot mean, or had better not mean: this node would
-// connect to itself, or to where it depends on the node.
+// check refuses what a log had better not say: what it lists may be anything.
 func (w whereabouts) check() error {
 	if len(w.listed) > maxListed {
-		return fmt.Errorf("%d addresses are listed, at most %d make sense", len(w.listed), maxListed)
+		return fmt.Errorf("it lists %d addresses, at most %d make sense", len(w.listed), maxListed)
 	}
-	local := slices.ContainsFunc(w.asked, func(a nvme.TransportID) bool { return ip(a).IsLoopback() })
+	local := slices.ContainsFunc(w.asked, nvme.TransportID.IsLoopback)
 	for _, a := range w.listed {
-		got, err := nvme.ParseAddress(a.Address())
-		switch ip := ip(a); {
-		case err != nil:
-			return fmt.Errorf("an address is listed that is none: %w", err)
-		case got != a:
-			return fmt.Errorf("%q is listed, which is not the address of a target", a.String())
-		case ip.IsLoopback() && !local:
-			return fmt.Errorf("%s is listed, which is this node", a)
-		case ip.IsLinkLocalUnicast():
-			return fmt.Errorf("%s is listed, which is another one on each link", a)
+		if err := a.CheckListed(local); err != nil {
+			return fmt.Errorf("it lists an address, and %w", err)
 		}
 	}
 	return nil
-}
-
-// ip returns the IP address of a way, the zero value if it has none.
-func ip(a nvme.TransportID) netip.Addr {
-	addr, err := netip.ParseAddr(a.TrAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return addr.Unmap()
 }

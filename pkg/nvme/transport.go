@@ -76,6 +76,32 @@ func normalAddr(a netip.Addr) (string, error) {
 	return a.String(), nil
 }
 
+// CheckListed returns an error if a host had better not connect to an address that
+// a target has listed: it is not one as ParseAddress makes them, it is another one on
+// each link, or it is the host itself. That is fine if local, where the target is on
+// the host.
+func (id TransportID) CheckListed(local bool) error {
+	got, err := ParseAddress(id.Address())
+	switch {
+	case err != nil:
+		return err
+	case got != id:
+		return fmt.Errorf("%q is not the address of a target", id.String())
+	case id.IsLoopback() && !local:
+		return fmt.Errorf("%s is this host", id)
+	}
+	if addr, err := netip.ParseAddr(id.TrAddr); err != nil || addr.IsLinkLocalUnicast() {
+		return fmt.Errorf("%s is another one on each link", id)
+	}
+	return nil
+}
+
+// IsLoopback tells whether the way leads to the host itself.
+func (id TransportID) IsLoopback() bool {
+	addr, err := netip.ParseAddr(id.TrAddr)
+	return err == nil && addr.Unmap().IsLoopback()
+}
+
 // ParseSysfsAddress reads a controller's address attribute, such as
 // "traddr=192.0.2.1,trsvcid=4420,src_addr=192.0.2.9". The separator is a comma
 // or a space, and src_addr is there only while the controller is live; it is
