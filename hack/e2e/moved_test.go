@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/braid-csi/braid/hack/faultpoints"
 	"github.com/braid-csi/braid/hack/node"
 	"github.com/braid-csi/braid/hack/rig"
 	"github.com/braid-csi/braid/pkg/admin"
@@ -58,7 +59,7 @@ func TestRemediationAddressMoved(t *testing.T) {
 func (s *scene) killedBefore(step string, lead func()) error {
 	s.t.Helper()
 	killed := make(chan error, 1)
-	points, err := node.ListenFaultpoints(func(_ int, now string) {
+	points, err := faultpoints.Listen(func(_ int, now string) {
 		if now == step && len(killed) == 0 {
 			killed <- s.node.KillAll()
 		}
