@@ -51,7 +51,7 @@ func TestRemediationAgentKilledAtEveryStep(t *testing.T) {
 			t.Errorf("braid-node was never killed before a step with %q in it", step)
 		}
 	}
-	s.healthyAgain()
+	s.usableAgain(0)
 	s.goesOn()
 	s.endRemediated()
 }
