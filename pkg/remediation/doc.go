@@ -59,4 +59,9 @@
 // mend. A path that ANA makes inaccessible is as the target wants it. For both
 // no step fits, but Reconnect for a controller that has been connecting for
 // long: its address may have moved, or the kernel's options be outdated.
+//
+// A path that is connected by a detour, over the way out of the host that another
+// path takes, goes back when its controller is reset, but only if its own way is
+// there again. That is not known here: whoever sees to it may ask for the reset,
+// and no policy does.
 package remediation

@@ -20,11 +20,14 @@ const (
 	nameless
 	// restless: it is usable, but failed too often of late.
 	restless
+	// detoured: it is usable, but has come back by the way that another path takes.
+	detoured
 )
 
 func (f fault) String() string {
 	return [...]string{"nothing is wrong", "it is not for the node to mend", "its controller is connecting",
-		"its connections are silent", "its controller lacks the namespace", "it failed too often"}[f]
+		"its connections are silent", "its controller lacks the namespace", "it failed too often",
+		"it leaves the host by the way of another path"}[f]
 }
 
 // faultOf says what is wrong with a path.
@@ -43,8 +46,25 @@ func (p Policy) faultOf(s *Situation, path *multipath.Path) fault {
 	case p.Flapping.reached(path.Record.EpisodesSince(s.Now.Add(-p.Flapping.Window))),
 		p.Unstable.reached(path.ControllerRecord.EpisodesSince(s.Now.Add(-p.Unstable.Window))):
 		return restless
+	case detour(s.Set, path):
+		return detoured
 	}
 	return none
+}
+
+// detour tells whether a path has left its own way out of the host for one that
+// another path takes, as where an interface has failed and routing knows another:
+// it stays there when the interface is back, until it is connected anew.
+func detour(set *multipath.PathSet, path *multipath.Path) bool {
+	if path.SrcAddr == "" || path.FirstSrcAddr == "" || path.SrcAddr == path.FirstSrcAddr {
+		return false
+	}
+	for i := range set.Paths {
+		if other := &set.Paths[i]; other.Key != path.Key && other.Usable() && other.SrcAddr == path.SrcAddr {
+			return true
+		}
+	}
+	return false
 }
 
 func (t Threshold) reached(episodes int) bool { return episodes >= t.Episodes }

@@ -53,7 +53,7 @@ func (p Policy) mend(s *Situation, path *multipath.Path) Decision {
 		return no(path.Key, AlreadyFine, "nothing is wrong with %s", path.Key)
 	case s.Suspended.covers(path):
 		return no(path.Key, Suspended, "the policy is suspended for %s", path.Key)
-	case fault == elsewhere:
+	case fault == elsewhere, fault == detoured:
 		return no(path.Key, NoStepFits, "%s: %s", path.Key, fault)
 	}
 	attempts := s.of(path.Key, s.Now.Add(-p.Window))

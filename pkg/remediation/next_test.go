@@ -61,6 +61,8 @@ func TestNext(t *testing.T) {
 		"no namespace, scan is first":    {changes{withoutNamespace}, func(p *Policy) { p.Steps = []Step{ResetController, Rescan} }, answer{Step: ResetController, Path: first}},
 		"no namespace, another's is":     {changes{withoutNamespace, neighbourAlone}, nil, answer{Path: first, Reason: LastUsablePath}},
 		"inaccessible as the target has": {changes{inaccessible(0)}, nil, answer{Path: first, Reason: NoStepFits}},
+		"on a detour":                    {changes{onDetour}, nil, answer{Path: first, Reason: NoStepFits}},
+		"on a detour, and flapping":      {changes{onDetour, flapping}, nil, answer{Step: ResetController, Path: first}},
 		"no controller":                  {changes{inState(nvme.StateAbsent), func(s *Situation) { s.Set.Paths[0].Controller = "" }}, nil, answer{Path: first, Reason: NoStepFits}},
 		"being reset":                    {changes{inState(nvme.StateResetting)}, nil, answer{Path: first, Reason: NoStepFits}},
 
@@ -138,6 +140,8 @@ func TestPermit(t *testing.T) {
 		"flapping, suspended":       {changes{flapping, func(s *Situation) { s.Suspended.All = true }}, ResetController, ""},
 		"fine":                      {nil, ResetController, AlreadyFine},
 		"fine, kicked":              {nil, KickConnection, AlreadyFine},
+		"on a detour":               {changes{onDetour}, ResetController, ""},
+		"on a detour, kicked":       {changes{onDetour}, KickConnection, NoStepFits},
 		"counters, while it flaps":  {changes{flapping}, ResetCounters, ""},
 		"counters, not staged":      {changes{func(s *Situation) { s.Set = nil }}, ResetCounters, NotStaged},
 		"no such path":              {changes{func(s *Situation) { s.Set.Paths = s.Set.Paths[1:] }}, Rescan, NotStaged},
@@ -152,6 +156,12 @@ func TestPermit(t *testing.T) {
 		"the controller is gone":    {changes{flapping, func(s *Situation) { s.Subsystem.Controllers = s.Subsystem.Controllers[1:] }}, ResetController, NoStepFits},
 		"the subsystem is gone":     {changes{flapping, func(s *Situation) { s.Subsystem = nil }}, ResetController, NoStepFits},
 		"a step of tomorrow":        {changes{flapping}, "Reboot", NoStepFits},
+		"the other is on a detour": {changes{onDetour, func(s *Situation) {
+			s.Set.Paths[0].SrcAddr, s.Set.Paths[1].SrcAddr = s.Set.Paths[0].FirstSrcAddr, s.Set.Paths[0].FirstSrcAddr
+		}}, ResetController, AlreadyFine},
+		"on a way of its own":           {changes{onDetour, func(s *Situation) { s.Set.Paths[0].SrcAddr = "192.0.2.103" }}, ResetController, AlreadyFine},
+		"the other's way is lost":       {changes{onDetour, inaccessible(1)}, ResetController, AlreadyFine},
+		"where it first was is unknown": {changes{onDetour, func(s *Situation) { s.Set.Paths[0].FirstSrcAddr = "" }}, ResetController, AlreadyFine},
 	} {
 		s := scene()
 		for _, change := range tc.is {

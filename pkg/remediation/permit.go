@@ -52,7 +52,7 @@ func Permit(p Policy, s Situation, step Step, key string) Decision {
 func needs(step Step, f fault, c *multipath.Controller, e multipath.Evidence) string {
 	switch {
 	case step == Rescan && f != nameless,
-		step == ResetController && f != nameless && f != restless,
+		step == ResetController && f != nameless && f != restless && f != detoured,
 		step == KickConnection && f != silent,
 		step == Reconnect && f != connecting,
 		!slices.Contains(steps, step):

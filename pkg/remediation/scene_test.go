@@ -102,6 +102,12 @@ func inaccessible(path int) func(*Situation) {
 	}
 }
 
+// onDetour has the first path leave the host as the second does.
+func onDetour(s *Situation) {
+	s.Set.Paths[0].FirstSrcAddr, s.Set.Paths[0].SrcAddr = "192.0.2.101", "192.0.2.102"
+	s.Set.Paths[1].FirstSrcAddr, s.Set.Paths[1].SrcAddr = "192.0.2.102", "192.0.2.102"
+}
+
 func foreign(s *Situation) { s.Subsystem.Controllers[0].Owner = "nvme-cli" }
 
 func evidence(controller string, change func(*multipath.Evidence)) func(*Situation) {

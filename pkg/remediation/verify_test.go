@@ -32,8 +32,9 @@ func TestVerify(t *testing.T) {
 		"the namespace is missing":  {changes{withoutNamespace}, 2 * time.Minute, answer{Path: key(0), Reason: FaultPersists}},
 		"the second attempt waits longer": {changes{inState(nvme.StateConnecting), tried(key(0), ResetController, 10*time.Minute, 90*time.Second)},
 			90 * time.Second, answer{Path: key(0), Reason: Stabilizing, At: noon.Add(30 * time.Second)}},
-		"another path is bad": {changes{inaccessible(1)}, 10 * time.Minute, answer{Path: key(0), Reason: Over}},
-		"unstaged":            {changes{func(s *Situation) { s.Set = nil }}, time.Minute, answer{Path: key(0), Reason: NotStaged}},
+		"on the detour, still": {changes{onDetour}, 2 * time.Minute, answer{Path: key(0), Reason: FaultPersists}},
+		"another path is bad":  {changes{inaccessible(1)}, 10 * time.Minute, answer{Path: key(0), Reason: Over}},
+		"unstaged":             {changes{func(s *Situation) { s.Set = nil }}, time.Minute, answer{Path: key(0), Reason: NotStaged}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := scene()
