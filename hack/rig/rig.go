@@ -53,6 +53,9 @@ type Rig struct {
 	controllers []nvmehost.Controller
 	devices     []device
 	lastPort    uint16 // that there was
+	// decoy is what a port serves that refuses the subsystem; nil before the
+	// first does.
+	decoy *nvmet.Subsystem
 }
 
 // device is what a namespace is backed by.

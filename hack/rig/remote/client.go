@@ -120,6 +120,18 @@ func (r *Rig) Repair(ctx context.Context, path int) error {
 	return err
 }
 
+// Inject brings a fault of a path about.
+func (r *Rig) Inject(ctx context.Context, path int, f rig.Fault) error {
+	_, err := r.ask(ctx, request{Do: inject, Path: path, Fault: f})
+	return err
+}
+
+// Clear undoes Inject.
+func (r *Rig) Clear(ctx context.Context, path int, f rig.Fault) error {
+	_, err := r.ask(ctx, request{Do: undo, Path: path, Fault: f})
+	return err
+}
+
 // Suspend makes what is asked of a namespace wait, on whichever path it comes.
 func (r *Rig) Suspend(ctx context.Context, namespace int) error {
 	_, err := r.ask(ctx, request{Do: suspend, Namespace: namespace})

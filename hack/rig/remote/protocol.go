@@ -24,6 +24,8 @@ const (
 	build   = "build"
 	cut     = "cut"
 	repair  = "repair"
+	inject  = "inject"
+	undo    = "undo"
 	suspend = "suspend"
 	resume  = "resume"
 	setANA  = "setANA"
@@ -45,6 +47,8 @@ type request struct {
 	UUID string `json:"uuid,omitempty"`
 	// Busy is how many commands the path must carry before it is cut.
 	Busy int `json:"busy,omitempty"`
+	// Fault is for inject and undo.
+	Fault rig.Fault `json:"fault,omitempty"`
 	// Namespace counts from 0; it is for suspend and resume.
 	Namespace int `json:"namespace,omitempty"`
 	// Group and State are for setANA.

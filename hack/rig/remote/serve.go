@@ -105,6 +105,10 @@ func (s *server) do(r request) (a answer, err error) {
 		return a, err
 	case repair:
 		return a, s.rig.Repair(r.Path)
+	case inject:
+		return a, s.rig.Inject(r.Path, r.Fault)
+	case undo:
+		return a, s.rig.Clear(r.Path, r.Fault)
 	case suspend:
 		return a, s.rig.Suspend(r.Namespace)
 	case resume:
