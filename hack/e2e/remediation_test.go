@@ -57,9 +57,12 @@ func (k *kept) path(port uint16) multipath.Path {
 	return multipath.Path{}
 }
 
-// everything is a policy that may do all that is done to paths.
+// everything is a policy that may do all that is done to paths, with the shortest
+// pauses that the API has: with shorter ones it would not leave the kernel the time
+// to connect a path by itself.
 func everything() remediation.Policy {
 	p := kicks()
+	p.BackOff, p.MaxBackOff = 10*time.Second, 10*time.Second
 	p.Steps = []remediation.Step{remediation.Rescan, remediation.ResetController, remediation.KickConnection, remediation.Reconnect}
 	return p
 }
