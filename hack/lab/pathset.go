@@ -91,6 +91,15 @@ func HasCondition(set v1alpha1.NVMePathSet, kind string, status metav1.Condition
 	return nil
 }
 
+// ConditionSays wants the message of a path set's condition to say something.
+func ConditionSays(set v1alpha1.NVMePathSet, kind, what string) error {
+	c := meta.FindStatusCondition(set.Status.Conditions, kind)
+	if c == nil || !strings.Contains(c.Message, what) {
+		return fmt.Errorf("condition %s does not say %q: %+v", kind, what, c)
+	}
+	return nil
+}
+
 // Healthy wants all conditions to be true and all expected paths usable.
 func Healthy(set v1alpha1.NVMePathSet) error {
 	errs := []error{HasCondition(set, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonHealthy)}

@@ -21,6 +21,8 @@ type Stats struct {
 	Mismatches uint64
 	// Stall is the longest time in which no I/O completed.
 	Stall Stall
+	// Slowest is how long the slowest I/O took that has completed.
+	Slowest time.Duration
 }
 
 // Stall is a time in which nothing completed.
@@ -32,11 +34,12 @@ func (s Stall) Length() time.Duration { return s.To.Sub(s.From) }
 // maxDetails bounds how many mismatches are described.
 const maxDetails = 8
 
-// done notes that one I/O completed.
-func (p *progress) done(count func(*Stats)) {
+// done notes that one I/O completed, which began at a time.
+func (p *progress) done(began time.Time, count func(*Stats)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
+	p.stats.Slowest = max(p.stats.Slowest, now.Sub(began))
 	p.stats.Stall = longer(p.stats.Stall, Stall{p.last, now})
 	p.last = now
 	count(&p.stats)

@@ -154,12 +154,13 @@ func (w *Writer) write(l *lane) {
 	for turn := 0; w.goesOn(); turn = (turn + 1) % len(l.blocks) {
 		b := &l.blocks[turn]
 		sum := fill(l.buf, b.index, b.version+1, l.random)
+		began := time.Now()
 		if _, err := w.disk.WriteAt(l.buf, int64(b.index)*blockSize); err != nil {
 			w.fail(err)
 			return
 		}
 		*b = written{b.index, b.version + 1, sum}
-		w.progress.done(func(s *Stats) { s.Written++ })
+		w.progress.done(began, func(s *Stats) { s.Written++ })
 		if err := w.check(l, *b); err != nil {
 			w.fail(err)
 			return
@@ -190,13 +191,14 @@ func (w *Writer) goesOn() bool {
 
 // check reads a block back.
 func (w *Writer) check(l *lane, b written) error {
+	began := time.Now()
 	if err := w.read(l, b); err != nil {
 		return err
 	}
 	if err := verify(l.buf, b.index, b.version, b.sum); err != nil {
 		w.progress.mismatch(w.again(l, b, err))
 	}
-	w.progress.done(func(s *Stats) { s.Verified++ })
+	w.progress.done(began, func(s *Stats) { s.Verified++ })
 	return nil
 }
 
