@@ -50,7 +50,9 @@ type probes struct {
 
 // probeIdle asks, now and then, those controllers of the volumes' that carry no
 // I/O: keep-alives are small, and a path that loses whatever is large, or whose
-// target does nothing any more, would show only when it is needed.
+// target does nothing any more, would show only when it is needed. Behind an
+// answer that is lost on the way, keep-alives wait on the same connection: within
+// KATO the kernel gives such a controller up (seen on 7.2).
 func (l *Layer) probeIdle(ctx context.Context) {
 	p, ok := l.engine.(prober)
 	if !ok {
