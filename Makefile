@@ -81,6 +81,7 @@ api: ## The API and attaching, against a real control plane
 	$(call run_tests,e2e/attach,build kubernetes-programs bin/helm)
 
 .PHONY: kubernetes
+kubernetes: E2E_TIMEOUT = 120m
 kubernetes: ## Scenarios on a real Kubernetes
 	$(call run_tests,e2e/kubernetes,build lab)
 

@@ -81,7 +81,7 @@ func TestRemediationManualResetDuringFault(t *testing.T) {
 // both paths, for twenty seconds. A policy that may do everything does nothing.
 func TestRemediationSlowBackend(t *testing.T) {
 	s := newSceneOver(t, alphaOn, []rig.Namespace{{SizeMB: 64, Delay: slow, Suspendable: true}})
-	s.policy(everything)
+	s.policy(everything, 1)
 	set := s.start()
 	before := s.reading()
 	must(t, s.rig.Suspend(s.ctx, 0))
@@ -101,7 +101,8 @@ func TestRemediationSlowBackend(t *testing.T) {
 	s.endRemediated()
 }
 
-// everything is a policy that may do all there is, at once.
+// everything is a policy that may do all there is, at once; a path is flapping
+// after so many episodes.
 const everything = `
 apiVersion: braid.dev/v1alpha1
 kind: NVMePathPolicy
@@ -110,11 +111,12 @@ spec:
   selector: {persistentVolumeNames: [%[1]s]}
   health:
     clearAfter: 3s
-    flapping: {episodes: 1, window: 1h}
+    flapping: {episodes: %[2]d, window: 1h}
+    unstable: {episodes: %[2]d, window: 1h}
   remediation:
     steps: [Rescan, KickConnection, ResetController, Reconnect, ResetCounters]
     stabilizationWindow: 10s
-    backOff: {initial: 10s, max: 10s}
+    backOff: {initial: 1m, max: 1m}
     attempts: {max: 20}
 `
 
