@@ -140,6 +140,9 @@ func (l *Layer) ended(ctx context.Context, w way, a *attempt, name string, err e
 	}
 	first := a.failures == 1
 	l.mu.Unlock()
+	if errors.Is(err, syscall.EINVAL) {
+		ask(l.litter) // a controller that nobody expects may be in the way
+	}
 
 	switch {
 	case err != nil && ctx.Err() != nil: // nobody wants to know

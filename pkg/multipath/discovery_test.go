@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -49,6 +50,19 @@ func (f *fakeNode) fail(of nvme.TransportID) {
 	f.setState(of, nvme.StateConnecting)
 }
 
+// refusedBeside is what connecting does as long as there is a controller of an
+// address, of which the target gave the ID out again.
+func (f *fakeNode) refusedBeside(other nvme.TransportID) func(context.Context) error {
+	return func(context.Context) error {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if slices.ContainsFunc(f.present, func(c Controller) bool { return c.Address == other }) {
+			return syscall.EINVAL
+		}
+		return nil
+	}
+}
+
 func (f *fakeNode) timesAsked() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -76,8 +90,9 @@ func TestAddressMoved(t *testing.T) {
 		"this node":                {ways(1, 2), nil, append(ways(2, 3), nvme.TransportID{Transport: nvme.TransportTCP, TrAddr: "127.0.0.1", TrSvcID: "22"}), nil, []string{host1, host2}, "1 2"},
 		"in flight": {ways(1, 2), nil, ways(2, 3), func(f *fakeNode) { f.io = &PathIO{InFlight: 1} },
 			[]string{host1, host2, host3}, "2 3"},
-		"the new one is dead": {ways(1, 2), nil, ways(2, 3), func(f *fakeNode) { f.answer[way3] = refused }, []string{host1, host2}, "2 3"},
-		"somebody else's":     {ways(1, 2), nil, ways(2, 3), func(f *fakeNode) { f.at(way1).Owner = "nvme-cli" }, []string{host1, host2, host3}, "2 3"},
+		"the new one is dead":        {ways(1, 2), nil, ways(2, 3), func(f *fakeNode) { f.answer[way3] = refused }, []string{host1, host2}, "2 3"},
+		"its controller ID is taken": {ways(1, 2), nil, ways(2, 3), func(f *fakeNode) { f.answer[way3] = f.refusedBeside(way1) }, []string{host2, host3}, "2 3"},
+		"somebody else's":            {ways(1, 2), nil, ways(2, 3), func(f *fakeNode) { f.at(way1).Owner = "nvme-cli" }, []string{host1, host2, host3}, "2 3"},
 		"the last path that is usable, elsewhere": {ways(1, 2), nil, ways(2, 3), func(f *fakeNode) { f.without[way2], f.without[way3] = uuidB, uuidB },
 			[]string{host1, host2, host3}, "2 3"},
 		"not even connected": {ways(1, 2), nil, ways(2, 3, 4), func(f *fakeNode) {

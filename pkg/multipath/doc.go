@@ -64,8 +64,10 @@
 //	lost for 10 s --> logs read --> moved? --no--> asked again, ever less often
 //	                                   |
 //	                                  yes --> on record --> connected --> usable
-//	                                                                        |
-//	          the old controller, if still connecting, is taken down <------+
+//	                                                            |           |
+//	                                      refused: its ID is the old one's  |
+//	                                                            |           |
+//	         the old controller, if connecting, is taken down <-+-----------+
 //
 // What the volume asks for stays beside it, or a repeated Ensure would find
 // another volume. What is listed while nothing is lost, and was not asked for, was

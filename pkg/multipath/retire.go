@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"syscall"
 
 	"k8s.io/klog/v2"
 
@@ -12,8 +13,8 @@ import (
 )
 
 // retire takes down controllers that the kernel would reconnect for ever to where
-// no volume expects a path any more. As long as anything is amiss that is expected
-// in its place, what was there before may come back.
+// no volume expects a path any more: once all that is expected is there, for until
+// then what was there before may come back, or when they are in its way.
 func (l *Layer) retire(ctx context.Context, s *Subsystem) error {
 	ctx, cancel := context.WithTimeout(ctx, tidyTimeout)
 	defer cancel()
@@ -24,7 +25,7 @@ func (l *Layer) retire(ctx context.Context, s *Subsystem) error {
 			continue
 		}
 		err := l.takeDown(ctx, "take down", volumeID, c.Address.String(), func(_ *PathSet, now *Subsystem) error {
-			if _, stray := l.stray(now.NQN, c); !stray || !l.complete(now.NQN) {
+			if _, stray := l.stray(now.NQN, c); !stray || !l.complete(now.NQN) && !l.clash(now.NQN) {
 				return ErrUnfit
 			}
 			if h := now.DependsOn(func(controller string) bool { return controller == c.Name }, now.usable); h != nil {
@@ -60,6 +61,21 @@ func (l *Layer) stray(nqn nvme.NQN, c Controller) (volumeID string, stray bool) 
 		volumeID = id
 	}
 	return volumeID, volumeID != ""
+}
+
+// clash tells whether an expected path may not be connected because of another
+// controller. Targets give out the IDs of controllers again that they have lost, and
+// Linux refuses one whose ID another of the subsystem has, even while that one is
+// connecting (EINVAL; nvme_validate_cntlid in drivers/nvme/host/core.c).
+func (l *Layer) clash(nqn nvme.NQN) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for w, a := range l.attempts {
+		if w.nqn == nqn && errors.Is(a.last, syscall.EINVAL) && l.wants(w) {
+			return true
+		}
+	}
+	return false
 }
 
 // complete tells whether all paths that are expected to a subsystem are usable.

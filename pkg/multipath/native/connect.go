@@ -97,7 +97,7 @@ func explain(err error) error {
 		unix.EALREADY:     "already connected",
 		unix.ECONNREFUSED: "the target refused the connection or the authentication",
 		unix.EIO:          "the target refused the host or has no such subsystem",
-		unix.EINVAL:       "the kernel refused an option, or knows this host name with another host ID",
+		unix.EINVAL:       "the kernel refused an option, knows this host name with another host ID, or has another controller of that ID",
 		unix.EKEYREJECTED: "the target rejected the host's key",
 		unix.ENOKEY:       "a key is missing",
 	}[errno]
