@@ -34,8 +34,7 @@ func TestRemediationMaintenance(t *testing.T) {
 	t.Logf("meanwhile\n%s", s.braid("maintenance"))
 	s.braid("maintenance", "end", two)
 
-	_, err = s.rig.Cut(s.ctx, 0, s.volume.UUID, 0)
-	must(t, err)
+	must(t, s.rig.Unlink(s.ctx, 0))
 	s.goesOn()
 	s.drained()
 	s.keep("drained")

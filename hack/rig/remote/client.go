@@ -105,7 +105,7 @@ func (r *Rig) Addr(path int) netip.AddrPort { return r.addrs[path] }
 func (r *Rig) Addrs() []netip.AddrPort { return r.addrs }
 
 // Cut waits until the namespace's path has so many commands in flight, and then
-// makes the target drop it. With 0 there need be no path.
+// makes the target drop it.
 func (r *Rig) Cut(ctx context.Context, path int, uuid string, busy int) (Cut, error) {
 	a, err := r.ask(ctx, request{Do: cut, Path: path, UUID: uuid, Busy: busy})
 	if err != nil {
@@ -114,7 +114,13 @@ func (r *Rig) Cut(ctx context.Context, path int, uuid string, busy int) (Cut, er
 	return *a.Cut, nil
 }
 
-// Repair undoes Cut.
+// Unlink takes the target away from where a path would lead, if there is one.
+func (r *Rig) Unlink(ctx context.Context, path int) error {
+	_, err := r.ask(ctx, request{Do: unlink, Path: path})
+	return err
+}
+
+// Repair undoes Cut and Unlink.
 func (r *Rig) Repair(ctx context.Context, path int) error {
 	_, err := r.ask(ctx, request{Do: repair, Path: path})
 	return err

@@ -23,6 +23,7 @@ import (
 const (
 	build   = "build"
 	cut     = "cut"
+	unlink  = "unlink"
 	repair  = "repair"
 	inject  = "inject"
 	undo    = "undo"

@@ -103,6 +103,8 @@ func (s *server) do(r request) (a answer, err error) {
 	case cut:
 		a.Cut, err = s.cut(r)
 		return a, err
+	case unlink:
+		return a, s.rig.Cut(r.Path)
 	case repair:
 		return a, s.rig.Repair(r.Path)
 	case inject:
@@ -124,11 +126,8 @@ func (s *server) do(r request) (a answer, err error) {
 }
 
 // cut waits until the path is busy, and cuts it at once: a request from outside
-// would come too late. One that need not be busy need not be there.
+// would come too late.
 func (s *server) cut(r request) (*Cut, error) {
-	if r.Busy == 0 {
-		return &Cut{}, s.rig.Cut(r.Path)
-	}
 	way, err := s.way(r.UUID, r.Path)
 	if err != nil {
 		return nil, err
