@@ -145,7 +145,7 @@ func (s survey) returnedCondition() metav1.Condition {
 	if s.away.n > 0 {
 		return metav1.Condition{
 			Type: v1alpha1.ConditionReturned, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonReturning,
-			Message: fmt.Sprintf("%d of %d paths usable; not back for %s", s.usable, s.paths, s.away),
+			Message: fmt.Sprintf("%d of %d paths usable; not known to be back for %s", s.usable, s.paths, s.away),
 		}
 	}
 	return metav1.Condition{

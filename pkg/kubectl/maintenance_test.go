@@ -43,7 +43,7 @@ func works(t *testing.T) *cluster {
 	return newCluster(t,
 		maintained("a-drained", v1alpha1.ConditionDrained, metav1.ConditionTrue, v1alpha1.ReasonDrained, "3 of 3 paths drained"),
 		refused, ending,
-		maintained("d-returning", v1alpha1.ConditionReturned, metav1.ConditionFalse, v1alpha1.ReasonReturning, "1 of 3 paths usable; not back for infra/logs on node-b, and 1 more"),
+		maintained("d-returning", v1alpha1.ConditionReturned, metav1.ConditionFalse, v1alpha1.ReasonReturning, "1 of 3 paths usable; not known to be back for infra/logs on node-b, and 1 more"),
 		maintained("e-new", "", "", "", ""),
 		maintained("f-returned", v1alpha1.ConditionReturned, metav1.ConditionTrue, v1alpha1.ReasonReturned, "3 of 3 paths usable"),
 	)
@@ -188,7 +188,7 @@ func TestMaintenanceEnd(t *testing.T) {
 		}
 	}
 	c.says = nil
-	want := `nvmepathmaintenance "d-returning" is ended, but not all paths to tcp://192.0.2.2:4420 are back: not within 10ms: 1 of 3 paths usable; not back for infra/logs on node-b, and 1 more`
+	want := `nvmepathmaintenance "d-returning" is ended, but not all paths to tcp://192.0.2.2:4420 are back: not within 10ms: 1 of 3 paths usable; not known to be back for infra/logs on node-b, and 1 more`
 	if out, err := c.run(t, "maintenance", "end", "d-returning", "--timeout", "10ms"); err == nil || err.Error() != want {
 		t.Errorf("not back: error %v, want %s\n%s", err, want, out)
 	}
