@@ -1,18 +1,24 @@
 package stall
 
 import (
+	"slices"
 	"time"
 
 	"github.com/braid-csi/braid/pkg/multipath"
 )
 
 // connections judges a controller's connections. One that is silent is enough:
-// the requests of its queue are lost, whatever the others do.
+// the requests of its queue are lost, whatever the others do. Where several are,
+// and all of them, one attempt less is as good.
 func connections(all []multipath.Connection) multipath.Connections {
+	answered := func(c multipath.Connection) bool { return !inVain(c, deadBackoff-1) }
+	if len(all) > 1 && !slices.ContainsFunc(all, answered) {
+		return multipath.Silent
+	}
 	heard := false
 	answering := len(all) > 0
 	for _, c := range all {
-		if c.Unacknowledged > 0 && c.Backoff >= deadBackoff && c.SinceAck >= deadSilence {
+		if inVain(c, deadBackoff) {
 			return multipath.Silent
 		}
 		if c.Unacknowledged > 0 && c.Backoff > 0 {
@@ -24,6 +30,12 @@ func connections(all []multipath.Connection) multipath.Connections {
 		return multipath.Answering
 	}
 	return multipath.Unproved
+}
+
+// inVain tells whether a connection has sent the same for so long that the pause
+// was doubled that often, and nothing has come back.
+func inVain(c multipath.Connection, doubled int) bool {
+	return c.Unacknowledged > 0 && c.Backoff >= doubled && c.SinceAck >= deadSilence
 }
 
 // repeats tells whether a connection sends again what was not acknowledged.

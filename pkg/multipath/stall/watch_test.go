@@ -23,8 +23,9 @@ type node struct {
 
 type path struct {
 	state      nvme.ControllerState
-	connection multipath.Connection // the worst of two
-	inFlight   int                  // of the first namespace
+	connection multipath.Connection // the worst of two, or both
+	both       bool
+	inFlight   int // of the first namespace
 	completed  uint64
 	neighbour  int // in flight, of the second namespace
 	unknown    bool
@@ -46,6 +47,9 @@ func (n *node) observation() *multipath.Observation {
 		c := multipath.Controller{Name: name, Epoch: "epoch of " + name, State: p.state}
 		if !p.unknown && p.state == nvme.StateLive {
 			c.Connections = []multipath.Connection{{SinceAck: time.Second}, p.connection}
+			if p.both {
+				c.Connections[0] = p.connection
+			}
 		}
 		s.Controllers = append(s.Controllers, c)
 		for h, inFlight := range []int{p.inFlight, p.neighbour} {
@@ -126,6 +130,19 @@ func TestEvidence(t *testing.T) {
 			n.see(1)
 		}, multipath.Evidence{Connections: multipath.Answering, InFlight: twelve, HangsSince: begin}},
 		"a lossy path": {func(n *node) { n.hang(0, 12) }, multipath.Evidence{InFlight: twelve, HangsSince: begin}},
+		"both connections lack an attempt": {func(n *node) {
+			n.hang(0, 12)
+			n.paths[1].completed = 100
+			n.paths[0].both = true
+			n.paths[0].connection = multipath.Connection{Unacknowledged: 3, Backoff: 2, SinceAck: time.Second}
+			n.see(1)
+		}, multipath.Evidence{Connections: multipath.Silent, InFlight: twelve, HangsSince: begin, Requests: set, OthersComplete: true}},
+		"one connection lacks an attempt": {func(n *node) {
+			n.hang(0, 12)
+			n.paths[1].completed = 100
+			n.paths[0].connection = multipath.Connection{Unacknowledged: 3, Backoff: 2, SinceAck: time.Second}
+			n.see(1)
+		}, multipath.Evidence{InFlight: twelve, HangsSince: begin, OthersComplete: true}},
 		"the others complete nothing": {func(n *node) { n.hang(0, 12); n.die(0); n.see(10) },
 			multipath.Evidence{Connections: multipath.Silent, InFlight: twelve, HangsSince: begin, Requests: set}},
 		"the others completed something before": {func(n *node) { n.paths[1].completed = 100; n.hang(0, 12); n.die(0) },
