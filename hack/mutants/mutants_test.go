@@ -38,10 +38,10 @@ var mutants = map[string]mutant{
 		scenario: "TestRemediationFlappingPath", red: "the kernel has [0-9]+ failovers of .* after the reset",
 	},
 	"what the network says is ignored": {
-		file:     "pkg/multipath/stall/facts.go",
-		from:     "return c.Unacknowledged > 0 && c.Backoff >= doubled && c.SinceAck >= deadSilence",
-		to:       "return true",
-		scenario: "TestRemediationSlowBackend", red: "[1-9][0-9]* remediations, want 0",
+		file:     "pkg/multipath/stall/watch.go",
+		from:     "c.HangsSince = c.doneAt",
+		to:       "c.HangsSince, c.Connections = c.doneAt, multipath.Silent",
+		scenario: "TestRemediationMTUGrey", red: "asks for .KickConnection",
 	},
 }
 
