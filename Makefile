@@ -27,7 +27,7 @@ demo: lab ## Cut a path under I/O on a real Kubernetes and see what kubectl says
 # Crashes at every step and the like take longer than one wants to wait for
 # each change: they are part of e2e.
 .PHONY: test
-test: SKIP = ^Test(Crash|Hung|Userspace|BPF|Legacy|Remediation(BlackHole|Slow|DNR|Standby|MTU|Marginal))
+test: SKIP = ^Test(Crash|Hung|Userspace|BPF|Legacy|Remediation(BlackHole|Slow|DNR|Standby|MTU|Marginal|Bench))
 test: unit api scenarios story ## Everything: unit tests, API tests, scenarios on a real kernel, the story on Kubernetes
 
 .PHONY: unit

@@ -23,7 +23,7 @@ func newAgent(c config, monitor *health.Monitor) (*agent.Agent, error) {
 	}
 	api.UserAgent = "braid-node/" + version
 	api.Wrap(faultpoint.Transport)
-	return agent.New(agent.Config{Node: c.nodeID, Engine: "native", API: api, Health: c.policy, Findings: monitor.Findings, Told: monitor.Told})
+	return agent.New(agent.Config{Node: c.nodeID, Engine: "native", API: api, Health: c.policy, Findings: monitor.Findings, Marginal: monitor.Marginal, Told: monitor.Told})
 }
 
 func apiConfig(kubeconfig string) (*rest.Config, error) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/braid-csi/braid/hack/node"
 	"github.com/braid-csi/braid/hack/poll"
+	"github.com/braid-csi/braid/pkg/health"
 	"github.com/braid-csi/braid/pkg/multipath"
 	"github.com/braid-csi/braid/pkg/multipath/ledger"
 	"github.com/braid-csi/braid/pkg/multipath/native"
@@ -26,6 +27,8 @@ type keeper struct {
 	t     testing.TB
 	ctx   context.Context
 	layer *multipath.Layer
+	// monitor knows which paths are marginal.
+	monitor *health.Monitor
 
 	mu       sync.Mutex // guards what follows
 	policies map[string]remediation.Policy
@@ -35,7 +38,7 @@ type keeper struct {
 // newKeeper starts one that keeps its things in a folder of the test's name.
 func newKeeper(ctx context.Context, t testing.TB, name string) *keeper {
 	t.Helper()
-	k := &keeper{t: t, ctx: ctx, policies: map[string]remediation.Policy{}, attempts: map[nvme.NQN][]remediation.Attempt{}}
+	k := &keeper{t: t, ctx: ctx, monitor: health.NewMonitor(func(*multipath.PathSet) health.Policy { return health.DefaultPolicy() }), policies: map[string]remediation.Policy{}, attempts: map[nvme.NQN][]remediation.Attempt{}}
 	dir := t.TempDir()
 	engine, err := native.New(native.Options{State: dir, Etc: filepath.Join(dir, name), Child: []string{node.Binary, "kernel-write"}})
 	must(t, err)
@@ -105,6 +108,7 @@ func (k *keeper) release(volumeID string) {
 // act does what the policies say about what was seen last.
 func (k *keeper) act(ctx context.Context) {
 	snapshot := k.layer.Snapshot()
+	k.monitor.Update(snapshot)
 	for i := range snapshot.PathSets {
 		set := &snapshot.PathSets[i]
 		k.mu.Lock()
@@ -122,7 +126,7 @@ func (k *keeper) act(ctx context.Context) {
 			continue
 		}
 		a := remediation.Attempt{Step: d.Step, Path: d.Path, Began: time.Now()}
-		err := k.do(ctx, set.VolumeID, d, func(set *multipath.PathSet, now *multipath.Subsystem) error {
+		err := k.do(ctx, set.VolumeID, d, policy, func(set *multipath.PathSet, now *multipath.Subsystem) error {
 			s := k.situation(ctx, set, now)
 			d := remediation.Permit(policy, s, d.Step, d.Path)
 			if d.Step == "" {
@@ -144,7 +148,7 @@ func (k *keeper) act(ctx context.Context) {
 }
 
 func (k *keeper) situation(ctx context.Context, set *multipath.PathSet, s *multipath.Subsystem) remediation.Situation {
-	return remediation.Situation{Now: time.Now(), Set: set, Subsystem: s, Evidence: k.layer.Evidence(ctx, s), Attempts: k.tried(set.SubsystemNQN)}
+	return remediation.Situation{Now: time.Now(), Set: set, Subsystem: s, Evidence: k.layer.Evidence(ctx, s), Marginal: k.monitor.Marginal(set.VolumeID), Attempts: k.tried(set.SubsystemNQN)}
 }
 
 // tried is what was done about a subsystem.
@@ -154,7 +158,7 @@ func (k *keeper) tried(nqn nvme.NQN) []remediation.Attempt {
 	return slices.Clone(k.attempts[nqn])
 }
 
-func (k *keeper) do(ctx context.Context, volumeID string, d remediation.Decision, permit multipath.Permit) error {
+func (k *keeper) do(ctx context.Context, volumeID string, d remediation.Decision, p remediation.Policy, permit multipath.Permit) error {
 	switch d.Step {
 	case remediation.KickConnection:
 		return k.layer.KickConnection(ctx, volumeID, d.Path, permit)
@@ -162,6 +166,8 @@ func (k *keeper) do(ctx context.Context, volumeID string, d remediation.Decision
 		return k.layer.ResetController(ctx, volumeID, d.Path, permit)
 	case remediation.Reconnect:
 		return k.layer.Reconnect(ctx, volumeID, d.Path, permit)
+	case remediation.Bench:
+		return k.layer.Bench(ctx, volumeID, d.Path, p.BenchTime, permit)
 	}
 	return fmt.Errorf("%s is for an agent", d.Step)
 }

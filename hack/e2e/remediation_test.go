@@ -8,6 +8,7 @@ import (
 
 	"github.com/braid-csi/braid/hack/load"
 	"github.com/braid-csi/braid/hack/nvmehost"
+	"github.com/braid-csi/braid/hack/poll"
 	"github.com/braid-csi/braid/pkg/health"
 	"github.com/braid-csi/braid/pkg/multipath"
 	"github.com/braid-csi/braid/pkg/nvme"
@@ -203,5 +204,40 @@ func TestRemediationMarginal(t *testing.T) {
 	k.unharmed(k.writer)
 	if tried := k.keeper.tried(nvme.NQN(k.nqn)); len(tried) > 0 {
 		t.Errorf("done: %+v; want nothing", tried)
+	}
+}
+
+// TestRemediationBench has a policy that takes a slow path out of use for a while.
+// No request waits for that; the path comes back, as quick as the other one.
+func TestRemediationBench(t *testing.T) {
+	bench := kicks()
+	bench.Steps, bench.BenchTime = []remediation.Step{remediation.Bench}, 15*time.Second
+	k := newKept(t, bench)
+	since := stopwatch(t)
+	must(t, k.net.Paths[0].Degrade(50*time.Millisecond, 0))
+	// Paths are judged by half a minute of which all was seen.
+	must(t, poll.Until(k.ctx, "the slow path to be benched", func() (bool, error) {
+		p := k.path(1)
+		return !p.BenchedUntil.IsZero() && p.Controller == "", k.writer.Err()
+	}))
+	since("benched")
+	must(t, k.net.Paths[0].Restore())
+	k.disk.forget()
+	k.goesOn(k.writer)
+	since("slowest I/O without it %s", k.disk.slowest())
+	k.until("the path to be back", func() (bool, error) {
+		p := k.path(1)
+		return p.BenchedUntil.IsZero() && p.Usable(), k.writer.Err()
+	})
+	since("back")
+	k.goesOn(k.writer)
+	k.unharmed(k.writer)
+	if tried := k.keeper.tried(nvme.NQN(k.nqn)); len(tried) != 1 || tried[0].Step != remediation.Bench {
+		t.Errorf("done: %+v; want one %s", tried, remediation.Bench)
+	}
+	for _, p := range k.keeper.layer.Snapshot().PathSet(k.volume).Paths {
+		if n := p.Record.Tallies[nvme.Failovers].Lifetime; n != 0 { // of kernels that count
+			t.Errorf("%d requests failed over from %s", n, p.Address)
+		}
 	}
 }

@@ -48,6 +48,11 @@ func (w *work) act(ctx context.Context, set *multipath.PathSet, i int, a v1alpha
 		return "its connections were ended, and the kernel connects it anew", w.pull(ctx, set, i, w.layer.KickConnection)
 	case v1alpha1.ActionReconnect:
 		return "it was taken down, and is connected anew", w.pull(ctx, set, i, w.layer.Reconnect)
+	case v1alpha1.ActionBench:
+		r, _ := w.policies.forSet(set)
+		return "it is out of use for " + r.remediation.BenchTime.String(), w.pull(ctx, set, i, func(ctx context.Context, volumeID, key string, permit multipath.Permit) error {
+			return w.layer.Bench(ctx, volumeID, key, r.remediation.BenchTime, permit)
+		})
 	case v1alpha1.ActionResetCounters:
 		return w.resetCounters(ctx, set)
 	}

@@ -39,6 +39,9 @@ type Config struct {
 	// Findings returns a volume's findings, for the snapshot that was published
 	// last.
 	Findings func(volumeID string) (findings []health.Finding, known bool)
+	// Marginal returns the keys of those of its paths that are much worse than the
+	// others; nil: nobody knows.
+	Marginal func(volumeID string) []string
 	// Health judges volumes for which no NVMePathPolicy has another judgement.
 	Health health.Policy
 	// Told takes what the cluster finds wrong with a volume, and nothing once it
@@ -75,6 +78,9 @@ func New(c Config) (*Agent, error) {
 	}
 	if c.Clock == nil {
 		c.Clock = time.Now
+	}
+	if c.Marginal == nil {
+		c.Marginal = func(string) []string { return nil }
 	}
 	if c.Told == nil {
 		c.Told = func(string, ...health.Finding) {}

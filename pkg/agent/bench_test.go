@@ -70,7 +70,7 @@ func BenchmarkRound(b *testing.B) {
 			}
 			p := newPolicies(testNode, health.DefaultPolicy())
 			p.take([]v1alpha1.NVMePathPolicy{policyFor("d", doing("ResetController", "ResetCounters"))})
-			o := newOverview(testNode, &fakeLayer{snap: snap}, p, func() time.Time { return noon })
+			o := newOverview(testNode, &fakeLayer{snap: snap}, p, func(string) []string { return nil }, func() time.Time { return noon })
 			w := newSteward(o, nil, records, func(string, happening) {})
 			w.swept = noon
 			b.ReportAllocs()

@@ -52,13 +52,13 @@ func sameReset(a, b *v1alpha1.ResetRecord) bool {
 
 // samePath compares two paths but for their counters.
 func samePath(a, b v1alpha1.PathStatus) bool {
-	if !same(a.Maintenance, b.Maintenance) {
+	if !same(a.Maintenance, b.Maintenance) || !a.BenchedUntil.Equal(b.BenchedUntil) {
 		return false
 	}
 	for _, p := range []*v1alpha1.PathStatus{&a, &b} {
 		p.Failovers, p.Retries, p.Errors, p.Resets, p.Reconnects = nil, nil, nil, nil, nil
 		p.LastFailoverTime, p.CountedSince, p.Exact = nil, nil, false
-		p.Maintenance = nil
+		p.Maintenance, p.BenchedUntil = nil, nil
 	}
 	return a == b
 }

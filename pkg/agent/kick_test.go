@@ -2,8 +2,10 @@ package agent
 
 import (
 	"testing"
+	"time"
 
 	"github.com/braid-csi/braid/pkg/multipath"
+	"github.com/braid-csi/braid/pkg/nvme"
 )
 
 // TestKick: what is dead is kicked, and once only for the same requests.
@@ -32,4 +34,25 @@ func TestKickUnproved(t *testing.T) {
 	w.node.evidence["nvme0"] = multipath.Evidence{HangsSince: after(1)}
 	w.live(120)
 	w.wants([]string{"False/FaultPersists: KickConnection Done"}, []string{"prove " + first, "kick " + first})
+}
+
+// TestBench: what is much worse than the others is taken out of use where the
+// policy says so, and is no fault where it does not.
+func TestBench(t *testing.T) {
+	w := newHouse(t, policyFor("gold", doing("ResetController", "Bench")))
+	w.change(calm)
+	w.node.marginal = []string{first}
+	w.node.then = func() {
+		w.change(func(set *multipath.PathSet) {
+			set.Paths[0].State, set.Paths[0].BenchedUntil = nvme.StateAbsent, w.clock.Add(time.Hour)
+		})
+	}
+	w.live(60)
+	w.wants([]string{"True/Done: Bench Done"}, []string{"bench " + first})
+
+	w = newHouse(t, policyFor("gold", doing("ResetController")))
+	w.change(calm)
+	w.node.marginal = []string{first}
+	w.live(60)
+	w.wants(nil, nil)
 }

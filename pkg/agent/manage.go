@@ -59,7 +59,7 @@ func (a *Agent) manage(ctx context.Context, l layer) error {
 	if err := a.addReporter(m); err != nil {
 		return err
 	}
-	o := newOverview(a.config.Node, l, a.policies, a.config.Clock)
+	o := newOverview(a.config.Node, l, a.policies, a.config.Marginal, a.config.Clock)
 	if err := a.addExecutor(m, o); err != nil {
 		return err
 	}

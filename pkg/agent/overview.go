@@ -17,6 +17,8 @@ type overview struct {
 	node     string
 	layer    remedies
 	policies *policies
+	// marginal returns the keys of a volume's paths that are much worse than others.
+	marginal func(volumeID string) []string
 	now      func() time.Time
 
 	mu sync.Mutex // guards what follows
@@ -32,8 +34,8 @@ type place struct {
 	subsystem nvme.NQN
 }
 
-func newOverview(node string, l remedies, p *policies, now func() time.Time) *overview {
-	return &overview{node: node, layer: l, policies: p, now: now, usable: map[string]map[string]time.Time{}}
+func newOverview(node string, l remedies, p *policies, marginal func(string) []string, now func() time.Time) *overview {
+	return &overview{node: node, layer: l, policies: p, marginal: marginal, now: now, usable: map[string]map[string]time.Time{}}
 }
 
 // watch takes up which paths can be used. What happens between two looks is the
@@ -68,7 +70,7 @@ func (o *overview) situation(ctx context.Context, set *multipath.PathSet, sub *m
 	s := remediation.Situation{
 		Now: o.now(), Set: set, Subsystem: sub, Suspended: r.suspended,
 		Evidence: o.layer.Evidence(ctx, sub), UsableSince: map[string]time.Time{},
-		Attempts: tried,
+		Marginal: o.marginal(set.VolumeID), Attempts: tried,
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -124,6 +124,7 @@ func TestPoliciesUnheard(t *testing.T) {
 // TestPolicyValues: what the API has as text comes out as it is meant.
 func TestPolicyValues(t *testing.T) {
 	one := policyFor("d", doing("Rescan", "ResetCounters"), episodes(2))
+	one.Spec.Remediation.BenchTime = "2m"
 	one.Spec.Remediation.Records = &v1alpha1.RecordLimit{Max: ptr.To[int32](4), TTL: "24h"}
 	got := resolve([]*v1alpha1.NVMePathPolicy{&one}, health.DefaultPolicy())
 	want := rules{
@@ -133,6 +134,7 @@ func TestPolicyValues(t *testing.T) {
 			Steps:    []remediation.Step{remediation.Rescan, remediation.ResetCounters},
 			Flapping: remediation.Threshold{Episodes: 2, Window: 30 * time.Minute}, Unstable: remediation.Threshold{Episodes: 3, Window: 10 * time.Minute},
 			Stabilization: 10 * time.Second, BackOff: 10 * time.Second, MaxBackOff: 40 * time.Second, Attempts: 3, Window: time.Hour,
+			BenchTime: 2 * time.Minute,
 		},
 		records: recordLimit{4, 24 * time.Hour},
 	}

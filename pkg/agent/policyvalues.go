@@ -33,7 +33,7 @@ func healthOf(h *v1alpha1.HealthPolicy, fallback health.Policy) health.Policy {
 // which are health's.
 func remediationOf(r *v1alpha1.RemediationPolicy) remediation.Policy {
 	p := remediation.DefaultPolicy()
-	ok := duration(&p.Stabilization, r.StabilizationWindow)
+	ok := duration(&p.Stabilization, r.StabilizationWindow) && duration(&p.BenchTime, r.BenchTime)
 	if b := r.BackOff; b != nil {
 		ok = ok && duration(&p.BackOff, b.Initial) && duration(&p.MaxBackOff, b.Max)
 	}

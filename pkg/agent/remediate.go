@@ -41,6 +41,7 @@ type remedies interface {
 	ResetController(ctx context.Context, volumeID, key string, permit multipath.Permit) error
 	KickConnection(ctx context.Context, volumeID, key string, permit multipath.Permit) error
 	Reconnect(ctx context.Context, volumeID, key string, permit multipath.Permit) error
+	Bench(ctx context.Context, volumeID, key string, rest time.Duration, permit multipath.Permit) error
 	Reset(ctx context.Context, volumeID string, req ledger.ResetRequest) (ledger.Reset, error)
 	ResetOf(request string) (ledger.Reset, bool)
 }

@@ -82,6 +82,7 @@ func pathOf(p *multipath.Path) v1alpha1.PathStatus {
 		Resets: count(p.ControllerRecord.Tallies, nvme.Resets), Reconnects: count(p.ControllerRecord.Tallies, nvme.Reconnects),
 		LastFailoverTime: stamp(p.Record.LastFailover), CountedSince: stamp(p.Record.CountedSince), Exact: p.Record.Exact,
 	}
+	s.BenchedUntil = stamp(p.BenchedUntil)
 	if p.Learned != nil {
 		s.LearnedFrom = line(p.Learned.From.String(), maxAddress)
 	}

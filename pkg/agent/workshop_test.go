@@ -35,6 +35,7 @@ type fakeLayer struct {
 
 	subsystem *multipath.Subsystem
 	evidence  map[string]multipath.Evidence
+	marginal  []string
 	// then is what a lever leads to, and leverFails what comes of it.
 	then       func()
 	leverFails error
@@ -74,6 +75,10 @@ func (f *fakeLayer) KickConnection(_ context.Context, volumeID, key string, perm
 
 func (f *fakeLayer) Reconnect(_ context.Context, volumeID, key string, permit multipath.Permit) error {
 	return f.pull("reconnect", volumeID, key, permit)
+}
+
+func (f *fakeLayer) Bench(_ context.Context, volumeID, key string, _ time.Duration, permit multipath.Permit) error {
+	return f.pull("bench", volumeID, key, permit)
 }
 
 func (f *fakeLayer) pull(lever, volumeID, key string, permit multipath.Permit) error {
@@ -175,7 +180,7 @@ func newWorkshop(t *testing.T, r *v1alpha1.NVMePathRemediation) *workshop {
 
 // restart forgets what was in memory.
 func (w *workshop) restart() {
-	w.overview = newOverview(testNode, w.node, w.policies, func() time.Time { return w.clock })
+	w.overview = newOverview(testNode, w.node, w.policies, func(string) []string { return w.node.marginal }, func() time.Time { return w.clock })
 	w.executor = newExecutor(w.overview, w.api, func(_ string, h happening) { w.told = append(w.told, h) })
 	w.due = map[string]time.Time{}
 	w.steward = newSteward(w.overview, w.api, w.api.store, func(_ string, h happening) { w.told = append(w.told, h) })

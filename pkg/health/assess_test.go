@@ -47,6 +47,8 @@ var sets = []struct {
 	{"all left share a host interface",
 		set(through("eth0", connecting(1)), through("eth1", live(1)), through("eth0", connecting(2)), through("eth1", live(2))),
 		[]string{"Degraded/PathRedundancyLost"}},
+	{"one of two on the bench", set(benched(missing(1, "")), live(2)), []string{"Degraded/PathRedundancyLost"}},
+	{"one of three on the bench", set(benched(missing(1, "")), live(2), live(3)), []string{"Degraded/PathDown"}},
 	{"one of two under maintenance", set(resting(connecting(1)), live(2)), nil},
 	{"one of two under maintenance, the other one lost", set(resting(missing(1, "")), connecting(2)), []string{"Inaccessible/NoUsablePath"}},
 	{"one of three under maintenance, another one lost", set(resting(missing(1, "")), connecting(2), live(3)),

@@ -32,6 +32,8 @@ func pathsMessage(set *multipath.PathSet, s survey) string {
 func cause(p *multipath.Path) string {
 	var why string
 	switch {
+	case !p.BenchedUntil.IsZero():
+		return "benched, for it was much slower than the others, or lost much"
 	case p.Controller == "" || p.State == nvme.StateAbsent:
 		why = "not connected"
 	case p.State == nvme.StateLive && p.ANAState.Accessible():

@@ -24,8 +24,9 @@ type Monitor struct {
 
 // report is what one update found; it never changes once published.
 type report struct {
-	volumes map[string][]Finding
-	node    []Finding
+	volumes  map[string][]Finding
+	marginal map[string][]string
+	node     []Finding
 }
 
 // NewMonitor returns a monitor that has seen nothing yet. policy is asked
@@ -57,11 +58,15 @@ func (m *Monitor) Update(snap *multipath.Snapshot) {
 
 	histories := make(map[string]History, len(snap.PathSets))
 	volumes := make(map[string][]Finding, len(snap.PathSets))
+	marginal := make(map[string][]string)
 	var n node
 	for i := range snap.PathSets {
 		set := &snap.PathSets[i]
 		id := set.VolumeID
 		findings, history := Assess(set, m.policy(set), m.histories[id], snap.At)
+		if history.quality != nil {
+			marginal[id] = history.quality.marginal
+		}
 		histories[id], volumes[id] = history, Guard(append(findings, m.told[id]...))
 		// A volume that is still being staged bears no witness: it would
 		// hide that nothing else on the node is reachable.
@@ -70,7 +75,7 @@ func (m *Monitor) Update(snap *multipath.Snapshot) {
 		}
 	}
 	m.histories = histories
-	m.latest.Store(&report{volumes: volumes, node: Guard(n.findings())})
+	m.latest.Store(&report{volumes: volumes, marginal: marginal, node: Guard(n.findings())})
 }
 
 // Ready tells whether a snapshot was seen. Before that nothing is known of any
@@ -86,6 +91,15 @@ func (m *Monitor) Findings(volumeID string) (findings []Finding, known bool) {
 	}
 	findings, known = r.volumes[volumeID]
 	return slices.Clone(findings), known
+}
+
+// Marginal returns the keys of a volume's paths that were much worse than the
+// others in the last window. Readers share it.
+func (m *Monitor) Marginal(volumeID string) []string {
+	if r := m.latest.Load(); r != nil {
+		return r.marginal[volumeID]
+	}
+	return nil
 }
 
 // NodeFindings returns what the volumes' findings mean for the node as a

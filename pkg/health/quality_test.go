@@ -85,3 +85,27 @@ func TestPathMarginal(t *testing.T) {
 		})
 	}
 }
+
+// TestMonitorMarginal: whoever acts on it hears of it by the paths' keys.
+func TestMonitorMarginal(t *testing.T) {
+	m := newMonitor()
+	if got := m.Marginal("a"); got != nil {
+		t.Errorf("before the first update: %q", got)
+	}
+	for i, slow := range []time.Duration{0, time.Minute, time.Minute} { // good again in the last window
+		s := set(live(1), live(2))
+		for j := range s.Paths {
+			s.Paths[j].Key = s.Paths[j].Address.String()
+			s.Paths[j].IO = &multipath.PathIO{Writes: uint64(1000 * i), WriteTime: time.Duration(i) * time.Second}
+		}
+		s.Paths[1].IO.WriteTime += slow
+		m.Update(snapshot(30*i, s))
+		var want []string
+		if i == 1 {
+			want = []string{"tcp://192.0.2.2:4420"}
+		}
+		if diff := cmp.Diff(want, m.Marginal("a")); diff != "" {
+			t.Errorf("after %d s (-want +got):\n%s", 30*i, diff)
+		}
+	}
+}

@@ -102,6 +102,11 @@ func resting(p multipath.Path) multipath.Path {
 	return p
 }
 
+func benched(p multipath.Path) multipath.Path {
+	p.BenchedUntil = start.Add(time.Hour)
+	return p
+}
+
 // episodes returns the path with failover episodes that many minutes ago.
 func episodes(p multipath.Path, minutesAgo ...int) multipath.Path {
 	p.Record.Episodes = before(minutesAgo)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -99,6 +100,8 @@ func (p *page) paths(set *v1alpha1.NVMePathSet) {
 			p.line("  %s", strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "" }), ": "))
 		}
 		switch {
+		case s.BenchedUntil != nil:
+			p.line("  %s is benched until %s", s.Address, s.BenchedUntil.UTC().Format(time.RFC3339))
 		case s.ConnectError != "":
 			p.line("  %s cannot be connected: %s", s.Address, s.ConnectError)
 		case s.LearnedFrom != "":

@@ -48,9 +48,9 @@ func (a *attempt) running() bool {
 }
 
 // missing returns the ways that volumes want and no controller serves, with
-// the options of the first volume that wants each. One under maintenance is
-// wanted only in need: by a volume to which no other way leads.
-func missing(volumes map[string]*staged, obs *Observation, maintained map[nvme.TransportID]Maintenance) map[way]ConnectOptions {
+// the options of the first volume that wants each. One under maintenance, or on the
+// bench, is wanted only in need: by a volume to which no other way leads.
+func missing(volumes map[string]*staged, obs *Observation, maintained map[nvme.TransportID]Maintenance, out benched) map[way]ConnectOptions {
 	want := map[way]ConnectOptions{}
 	for _, v := range volumes {
 		if v.releasing {
@@ -58,7 +58,8 @@ func missing(volumes map[string]*staged, obs *Observation, maintained map[nvme.T
 		}
 		rests := func(w served) bool {
 			m := maintenanceOf(maintained, w.address)
-			return m != nil && !m.Returning
+			_, benched := out[way{v.SubsystemNQN, w.address}]
+			return benched || m != nil && !m.Returning
 		}
 		ways := pair(v.expected(), obs.Subsystem(v.SubsystemNQN))
 		need := !slices.ContainsFunc(ways, func(w served) bool {
@@ -80,7 +81,7 @@ func missing(volumes map[string]*staged, obs *Observation, maintained map[nvme.T
 func (l *Layer) connectMissing(ctx context.Context, obs *Observation) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	want := missing(l.volumes, obs, l.maintained)
+	want := missing(l.volumes, obs, l.maintained, l.onBench())
 	now := l.now()
 	for w, a := range l.attempts {
 		if _, ok := want[w]; ok || a.running() {

@@ -124,7 +124,7 @@ func (l *Layer) noteLost(volumes []*staged, snap *Snapshot) {
 
 // lost tells whether an expected path has no connection and should.
 func (p *Path) lost() bool {
-	return p.Expected && p.Maintenance == nil && (p.State == nvme.StateAbsent || p.State == nvme.StateConnecting)
+	return p.Expected && p.Maintenance == nil && p.BenchedUntil.IsZero() && (p.State == nvme.StateAbsent || p.State == nvme.StateConnecting)
 }
 
 // overdue are the addresses of a volume's paths that have been lost for too long.

@@ -109,6 +109,7 @@ type Layer struct {
 	// timeouts is when each path, by its epoch, was given its I/O timeout last.
 	timeouts map[string]time.Time
 	probes   probes
+	benched  benched
 	// doubts are by the controller's name.
 	doubts map[string]doubt
 	// lost is since when expected paths have been without a connection, and
@@ -187,7 +188,7 @@ func New(ctx context.Context, e engine, l *ledger.Ledger, o Options) (*Layer, er
 	background, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	return &Layer{
 		engine: e, ledger: l, store: s, poll: o.PollInterval, now: o.Clock, publish: o.Publish, keep: o.KeepLedger,
-		volumes: volumes, maintained: maintained, attempts: map[way]*attempt{}, pulled: map[nvme.NQN]bool{}, timeouts: map[string]time.Time{}, probes: probes{last: map[string]*Probe{}}, doubts: map[string]doubt{},
+		volumes: volumes, maintained: maintained, attempts: map[way]*attempt{}, pulled: map[nvme.NQN]bool{}, timeouts: map[string]time.Time{}, probes: probes{last: map[string]*Probe{}}, doubts: map[string]doubt{}, benched: benched{},
 		lost: map[way]time.Time{}, inquiries: map[directory]*inquiry{}, looked: make(chan struct{}),
 		hint: make(chan struct{}, 1), litter: make(chan struct{}, 1), background: background, stop: stop,
 	}, nil

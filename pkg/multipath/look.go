@@ -29,6 +29,9 @@ func (l *Layer) lookLocked(ctx context.Context) error {
 	}
 	maintained := l.elapse(ctx)
 	volumes, failed := l.state()
+	l.mu.Lock()
+	out := l.onBench()
+	l.mu.Unlock()
 	// A ledger that cannot be written must neither blind health nor keep a
 	// volume from being staged or released.
 	l.complain(ctx, l.sample(ctx, volumes, obs))
@@ -40,7 +43,9 @@ func (l *Layer) lookLocked(ctx context.Context) error {
 		l.learnSources(ctx, v, obs)
 		set := merge(v, obs, l.history(v), failed[v.SubsystemNQN])
 		for i := range set.Paths {
-			set.Paths[i].Maintenance = maintenanceOf(maintained, set.Paths[i].Address)
+			p := &set.Paths[i]
+			p.Maintenance = maintenanceOf(maintained, p.Address)
+			p.BenchedUntil = out[way{v.SubsystemNQN, p.Address}]
 		}
 		l.probed(&set, obs.Subsystem(v.SubsystemNQN))
 		l.inquired(&set, v)

@@ -109,6 +109,9 @@ type Path struct {
 	ConnectError string
 	// Maintenance is what its address is under, nil for none.
 	Maintenance *Maintenance
+	// BenchedUntil is until when it is kept out of use, for it was much worse than
+	// the others; zero: it is not.
+	BenchedUntil time.Time
 }
 
 // Usable tells whether I/O can take the path now: its controller is live, has

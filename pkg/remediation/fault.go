@@ -1,6 +1,8 @@
 package remediation
 
 import (
+	"slices"
+
 	"github.com/braid-csi/braid/pkg/multipath"
 	"github.com/braid-csi/braid/pkg/nvme"
 )
@@ -22,17 +24,21 @@ const (
 	restless
 	// detoured: it is usable, but has come back by the way that another path takes.
 	detoured
+	// marginal: it is usable, but much worse than the others.
+	marginal
 )
 
 func (f fault) String() string {
 	return [...]string{"nothing is wrong", "it is not for the node to mend", "its controller is connecting",
 		"its connections are silent", "its controller lacks the namespace", "it failed too often",
-		"it leaves the host by the way of another path"}[f]
+		"it leaves the host by the way of another path", "it is much worse than the others"}[f]
 }
 
 // faultOf says what is wrong with a path.
 func (p Policy) faultOf(s *Situation, path *multipath.Path) fault {
 	switch {
+	case !path.BenchedUntil.IsZero() && !path.Usable():
+		return none // it is where it was put
 	case path.State == nvme.StateConnecting:
 		return connecting
 	case path.State != nvme.StateLive:
@@ -48,6 +54,8 @@ func (p Policy) faultOf(s *Situation, path *multipath.Path) fault {
 		return restless
 	case detour(s.Set, path):
 		return detoured
+	case slices.Contains(s.Marginal, path.Key):
+		return marginal
 	}
 	return none
 }

@@ -19,6 +19,7 @@ type world struct {
 	controllers [3]struct {
 		state    nvme.ControllerState
 		foreign  bool
+		marginal bool
 		evidence multipath.Evidence
 	}
 	volumes  [2]volume
@@ -64,7 +65,7 @@ func pick[T any](all []T, b byte) T { return all[int(b)%len(all)] }
 func (w *world) happen(op, which, value byte) {
 	c, v := int(which)%len(w.controllers), int(which)/16%len(w.volumes)
 	controller, way := &w.controllers[c], &w.volumes[v].ways[c]
-	switch op % 10 {
+	switch op % 11 {
 	case 0:
 		controller.state = pick(anyState, value)
 	case 1:
@@ -88,7 +89,7 @@ func (w *world) happen(op, which, value byte) {
 		}
 	case 8: // all mends itself
 		for i := range w.controllers {
-			w.controllers[i].state, w.controllers[i].foreign = nvme.StateLive, false
+			w.controllers[i].state, w.controllers[i].foreign, w.controllers[i].marginal = nvme.StateLive, false, false
 			w.controllers[i].evidence = multipath.Evidence{Connections: multipath.Answering}
 			w.volumes[v].ways[i].exists, w.volumes[v].ways[i].ana = true, nvme.ANANone
 		}
@@ -97,6 +98,8 @@ func (w *world) happen(op, which, value byte) {
 		if value%8 == 1 {
 			w.stop.Addresses = []nvme.TransportID{address(c)}
 		}
+	case 10:
+		controller.marginal = value%2 == 0
 	}
 	w.settle()
 }
@@ -135,6 +138,9 @@ func (w *world) situation(v int) Situation {
 		}
 		sub.Controllers = append(sub.Controllers, multipath.Controller{Name: name, State: controller.state, Address: address(c), Owner: owner})
 		s.Evidence[name] = controller.evidence
+		if controller.marginal {
+			s.Marginal = append(s.Marginal, key(c))
+		}
 		for h := range w.volumes {
 			if way := w.volumes[h].ways[c]; way.exists {
 				sub.Heads[h].Paths = append(sub.Heads[h].Paths, multipath.HeadPath{Name: "p", Controller: name, ANAState: way.ana})
@@ -187,8 +193,10 @@ func (w *world) wrong(v int, d Decision, p Policy) string {
 	switch {
 	case controller.foreign:
 		return "the controller is not Braid's"
-	case w.reaches(v, c) && e.Connections != multipath.Silent && episodes < p.Flapping.Episodes:
+	case w.reaches(v, c) && e.Connections != multipath.Silent && episodes < p.Flapping.Episodes && !controller.marginal:
 		return "the path is fine"
+	case d.Step == Bench && (!controller.marginal || !w.reaches(v, c) || e.Connections != multipath.Answering):
+		return "the path is not to be benched"
 	case d.Step == ResetController && (controller.state != nvme.StateLive || e.Connections != multipath.Answering):
 		return "the reset will hang"
 	case d.Step == KickConnection && (controller.state != nvme.StateLive || e.Connections != multipath.Silent || !e.OthersComplete):

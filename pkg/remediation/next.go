@@ -49,7 +49,7 @@ func Next(p Policy, s Situation) Decision {
 func (p Policy) mend(s *Situation, path *multipath.Path) Decision {
 	fault := p.faultOf(s, path)
 	switch {
-	case fault == none:
+	case fault == none, fault == marginal && !slices.Contains(p.Steps, Bench):
 		return no(path.Key, AlreadyFine, "nothing is wrong with %s", path.Key)
 	case s.Suspended.covers(path):
 		return no(path.Key, Suspended, "the policy is suspended for %s", path.Key)

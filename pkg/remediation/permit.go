@@ -55,9 +55,10 @@ func needs(step Step, f fault, c *multipath.Controller, e multipath.Evidence) st
 		step == ResetController && f != nameless && f != restless && f != detoured,
 		step == KickConnection && f != silent,
 		step == Reconnect && f != connecting,
+		step == Bench && f != marginal,
 		!slices.Contains(steps, step):
 		return "does not help where " + f.String()
-	case step == ResetController && e.Connections != multipath.Answering:
+	case (step == ResetController || step == Bench) && e.Connections != multipath.Answering:
 		return "it is not proved that the connections of " + c.Name + " answer"
 	case step == KickConnection && !e.OthersComplete:
 		return "it is not proved that another path completes I/O"

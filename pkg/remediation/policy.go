@@ -15,11 +15,13 @@ const (
 	ResetController Step = "ResetController"
 	KickConnection  Step = "KickConnection"
 	Reconnect       Step = "Reconnect"
+	// Bench takes a path out of use for a while.
+	Bench Step = "Bench"
 	// ResetCounters is done when a fault is over; it touches no path.
 	ResetCounters Step = "ResetCounters"
 )
 
-var steps = []Step{Rescan, ResetController, KickConnection, Reconnect, ResetCounters}
+var steps = []Step{Rescan, ResetController, KickConnection, Reconnect, Bench, ResetCounters}
 
 // Threshold is a number of episodes in a time.
 type Threshold struct {
@@ -42,6 +44,8 @@ type Policy struct {
 	// Attempts is how many a controller may see within Window.
 	Attempts int
 	Window   time.Duration
+	// BenchTime is for how long a path is benched.
+	BenchTime time.Duration
 }
 
 // DefaultPolicy returns what holds where a policy says nothing else. It does
@@ -53,6 +57,7 @@ func DefaultPolicy() Policy {
 		Stabilization: 5 * time.Minute,
 		BackOff:       time.Minute, MaxBackOff: time.Hour,
 		Attempts: 3, Window: time.Hour,
+		BenchTime: 10 * time.Minute,
 	}
 }
 
@@ -82,6 +87,7 @@ func (p Policy) Validate() error {
 		{"MaxBackOff", int64(p.MaxBackOff), int64(p.BackOff)},
 		{"Attempts", int64(p.Attempts), 1},
 		{"Window", int64(p.Window), int64(time.Second)},
+		{"BenchTime", int64(p.BenchTime), int64(time.Second)},
 	} {
 		if f.value < f.least {
 			return fmt.Errorf("%s is %d, must be at least %d", f.name, f.value, f.least)

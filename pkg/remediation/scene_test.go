@@ -102,6 +102,13 @@ func inaccessible(path int) func(*Situation) {
 	}
 }
 
+func slowOne(s *Situation) { s.Marginal = []string{key(0)} }
+
+func onTheBench(s *Situation) {
+	inState(nvme.StateAbsent)(s)
+	s.Set.Paths[0].BenchedUntil = noon.Add(time.Minute)
+}
+
 // onDetour has the first path leave the host as the second does.
 func onDetour(s *Situation) {
 	s.Set.Paths[0].FirstSrcAddr, s.Set.Paths[0].SrcAddr = "192.0.2.101", "192.0.2.102"

@@ -21,6 +21,9 @@ type Situation struct {
 	// UsableSince is since when each path, by its key, has been usable without
 	// a break; of one that is absent it is not known.
 	UsableSince map[string]time.Time
+	// Marginal are the keys of those paths that were much worse than the others of
+	// late.
+	Marginal []string
 	// Attempts are the steps that were begun in this subsystem, for whichever of
 	// its volumes, oldest first. They must reach back for the policy's Window.
 	Attempts []Attempt

@@ -11,9 +11,12 @@ func Verify(p Policy, s Situation, key string, ended time.Time) Decision {
 	if path == nil {
 		return no(key, NotStaged, "the volume has no path %s", key)
 	}
+	if !path.BenchedUntil.IsZero() {
+		return no(key, Over, "%s is out of use until %s", key, path.BenchedUntil.UTC().Format(time.TimeOnly))
+	}
 	fault := p.faultOf(&s, path)
 	quiet := !latest(path).After(ended.Add(aftermath))
-	if fault == none || fault == restless && quiet {
+	if fault == none || fault == marginal || fault == restless && quiet {
 		since, known := s.UsableSince[key]
 		if !known {
 			since = s.Now

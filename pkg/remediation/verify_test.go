@@ -32,6 +32,7 @@ func TestVerify(t *testing.T) {
 		"the namespace is missing":  {changes{withoutNamespace}, 2 * time.Minute, answer{Path: key(0), Reason: FaultPersists}},
 		"the second attempt waits longer": {changes{inState(nvme.StateConnecting), tried(key(0), ResetController, 10*time.Minute, 90*time.Second)},
 			90 * time.Second, answer{Path: key(0), Reason: Stabilizing, At: noon.Add(30 * time.Second)}},
+		"benched":              {changes{onTheBench}, 0, answer{Path: key(0), Reason: Over}},
 		"on the detour, still": {changes{onDetour}, 2 * time.Minute, answer{Path: key(0), Reason: FaultPersists}},
 		"another path is bad":  {changes{inaccessible(1)}, 10 * time.Minute, answer{Path: key(0), Reason: Over}},
 		"unstaged":             {changes{func(s *Situation) { s.Set = nil }}, time.Minute, answer{Path: key(0), Reason: NotStaged}},

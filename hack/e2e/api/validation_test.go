@@ -280,6 +280,7 @@ func TestRemediationValidation(t *testing.T) {
 		{"spec.actions", []any{"ResetController"}},
 		{"spec.actions", []any{"Rescan", "KickConnection"}},
 		{"spec.actions", []any{"Reconnect", "ResetCounters"}},
+		{"spec.actions", []any{"Bench"}},
 		{"spec.path", ""},
 		{"spec.path", "192.0.2.2:4420"},
 		{"spec.path", "tcp://192.0.2.2:4420,traddr=192.0.2.3"},

@@ -238,6 +238,10 @@ type PathStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	ConnectError string `json:"connectError,omitempty"`
+	// benchedUntil is until when the path is kept out of use, for it was much
+	// worse than the others. Absent where it is not.
+	// +optional
+	BenchedUntil *metav1.Time `json:"benchedUntil,omitempty"`
 	// maintenance is what the node does about the path because its address is
 	// worked on. Absent where it is not.
 	// +optional

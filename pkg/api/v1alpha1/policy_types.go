@@ -195,7 +195,7 @@ type RemediationPolicy struct {
 	// did not connect, or the last usable path of any namespace.
 	// +required
 	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=5
+	// +kubebuilder:validation:MaxItems=6
 	// +kubebuilder:validation:XValidation:rule="self.all(a, self.exists_one(b, a == b))",message="each step may be given once"
 	// +kubebuilder:validation:XValidation:rule="!self.exists(a, a == 'ResetCounters') || self[size(self) - 1] == 'ResetCounters'",message="ResetCounters comes last: it is for when the fault is over"
 	Steps []RemediationAction `json:"steps"`
@@ -206,6 +206,12 @@ type RemediationPolicy struct {
 	// +kubebuilder:default="5m"
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+(h|m|s|ms))+$') && duration(self) >= duration('10s') && duration(self) <= duration('24h')",message="must be from 10s to 24h, such as 5m or 1h30m"
 	StabilizationWindow Duration `json:"stabilizationWindow,omitempty"`
+	// benchTime is for how long a path is benched. What was the matter is found
+	// out anew when it is back.
+	// +optional
+	// +kubebuilder:default="10m"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+(h|m|s|ms))+$') && duration(self) >= duration('10s') && duration(self) <= duration('24h')",message="must be from 10s to 24h, such as 5m or 1h30m"
+	BenchTime Duration `json:"benchTime,omitempty"`
 	// backOff is the time between two steps on one controller.
 	// +optional
 	// +kubebuilder:default={}

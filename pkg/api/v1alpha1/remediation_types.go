@@ -49,7 +49,7 @@ type NVMePathRemediationList struct {
 
 // RemediationAction is one thing that a node can do about a path set.
 //
-// +kubebuilder:validation:Enum=Rescan;ResetController;KickConnection;Reconnect;ResetCounters
+// +kubebuilder:validation:Enum=Rescan;ResetController;KickConnection;Reconnect;Bench;ResetCounters
 type RemediationAction string
 
 // The actions.
@@ -67,6 +67,9 @@ const (
 	// ActionReconnect takes the path's controller down while it is connecting
 	// and nothing is in flight on it, and connects the address anew.
 	ActionReconnect RemediationAction = "Reconnect"
+	// ActionBench takes a path out of use for a while that is much slower than the
+	// others, or loses much. The volume is the less redundant for it.
+	ActionBench RemediationAction = "Bench"
 	// ActionResetCounters zeroes the counters of the path set's paths and
 	// device. Lifetime totals stay.
 	ActionResetCounters RemediationAction = "ResetCounters"
@@ -75,7 +78,7 @@ const (
 // NVMePathRemediationSpec is a request.
 //
 // +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a request cannot be changed: make another one"
-// +kubebuilder:validation:XValidation:rule="has(self.path) || !self.actions.exists(a, a in ['ResetController', 'KickConnection', 'Reconnect'])",fieldPath=".path",message="ResetController, KickConnection and Reconnect are done to one path: say which"
+// +kubebuilder:validation:XValidation:rule="has(self.path) || !self.actions.exists(a, a in ['ResetController', 'KickConnection', 'Reconnect', 'Bench'])",fieldPath=".path",message="ResetController, KickConnection, Reconnect and Bench are done to one path: say which"
 type NVMePathRemediationSpec struct {
 	// nodeName is the node that shall act: spec.nodeName of the path set.
 	// +required

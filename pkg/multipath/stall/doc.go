@@ -40,5 +40,7 @@
 // hole. Whoever wants to know has to ask: multipath.Layer.Prove has something sent
 // by the connections, and a block be read. Where that cannot be done, or the
 // kernel reads by the dead path too (a single optimized path, the policy numa),
-// the stall lasts until the kernel's keep-alive or I/O timeout ends it.
+// the stall lasts until the kernel's keep-alive or I/O timeout ends it. So it does,
+// until something is next sent, where a path has several I/O queues of which one is
+// dead: it is not seen to hang, for the others complete requests.
 package stall

@@ -464,6 +464,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: anaState
       type:
         scalar: string
+    - name: benchedUntil
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
     - name: connectError
       type:
         scalar: string
@@ -539,6 +542,10 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         namedType: com.github.braid-csi.braid.pkg.api.v1alpha1.BackOff
       default: {}
+    - name: benchTime
+      type:
+        namedType: com.github.braid-csi.braid.pkg.api.v1alpha1.Duration
+      default: 10m
     - name: records
       type:
         namedType: com.github.braid-csi.braid.pkg.api.v1alpha1.RecordLimit

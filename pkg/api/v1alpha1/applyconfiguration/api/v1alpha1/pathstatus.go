@@ -33,6 +33,9 @@ type PathStatusApplyConfiguration struct {
 	ANAState *string `json:"anaState,omitempty"`
 	// connectError is why the last attempt to connect failed.
 	ConnectError *string `json:"connectError,omitempty"`
+	// benchedUntil is until when the path is kept out of use, for it was much
+	// worse than the others. Absent where it is not.
+	BenchedUntil *v1.Time `json:"benchedUntil,omitempty"`
 	// maintenance is what the node does about the path because its address is
 	// worked on. Absent where it is not.
 	Maintenance *PathMaintenanceApplyConfiguration `json:"maintenance,omitempty"`
@@ -127,6 +130,14 @@ func (b *PathStatusApplyConfiguration) WithANAState(value string) *PathStatusApp
 // If called multiple times, the ConnectError field is set to the value of the last call.
 func (b *PathStatusApplyConfiguration) WithConnectError(value string) *PathStatusApplyConfiguration {
 	b.ConnectError = &value
+	return b
+}
+
+// WithBenchedUntil sets the BenchedUntil field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the BenchedUntil field is set to the value of the last call.
+func (b *PathStatusApplyConfiguration) WithBenchedUntil(value v1.Time) *PathStatusApplyConfiguration {
+	b.BenchedUntil = &value
 	return b
 }
 

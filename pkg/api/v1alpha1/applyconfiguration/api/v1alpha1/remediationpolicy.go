@@ -20,6 +20,9 @@ type RemediationPolicyApplyConfiguration struct {
 	// with nothing happening on it, before the fault counts as over and
 	// counters are reset.
 	StabilizationWindow *apiv1alpha1.Duration `json:"stabilizationWindow,omitempty"`
+	// benchTime is for how long a path is benched. What was the matter is found
+	// out anew when it is back.
+	BenchTime *apiv1alpha1.Duration `json:"benchTime,omitempty"`
 	// backOff is the time between two steps on one controller.
 	BackOff *BackOffApplyConfiguration `json:"backOff,omitempty"`
 	// attempts is how many steps one controller may see in a time.
@@ -49,6 +52,14 @@ func (b *RemediationPolicyApplyConfiguration) WithSteps(values ...apiv1alpha1.Re
 // If called multiple times, the StabilizationWindow field is set to the value of the last call.
 func (b *RemediationPolicyApplyConfiguration) WithStabilizationWindow(value apiv1alpha1.Duration) *RemediationPolicyApplyConfiguration {
 	b.StabilizationWindow = &value
+	return b
+}
+
+// WithBenchTime sets the BenchTime field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the BenchTime field is set to the value of the last call.
+func (b *RemediationPolicyApplyConfiguration) WithBenchTime(value apiv1alpha1.Duration) *RemediationPolicyApplyConfiguration {
+	b.BenchTime = &value
 	return b
 }
 
