@@ -32,7 +32,7 @@ func (l *Layer) ask(ctx context.Context, d directory, q *inquiry, controllers []
 	}
 	q.asked++
 	q.running, q.problem, q.next = false, err, l.now().Add(backoff(q.asked, firstInquiry, lastInquiry))
-	if err != nil && q.asked == 1 {
+	if err != nil && q.asked == 1 && len(log) == 0 {
 		klog.FromContext(ctx).Info("Discovery is of no help; asking again in the background", "subsystemNQN", d.nqn, "err", err)
 	}
 	l.lookSoon()
@@ -87,7 +87,7 @@ func (l *Layer) learn(ctx context.Context, d directory, log []entry, complete bo
 		}
 		l.volumes[id] = &told
 		if len(m.came) > 0 {
-			klog.FromContext(ctx).Info("Address moved", "volumeID", id, "subsystemNQN", v.SubsystemNQN, "gone", m.gone, "listed", m.came)
+			klog.FromContext(ctx).Info("Address moved", "volumeID", id, "subsystemNQN", v.SubsystemNQN, "gone", fmt.Sprint(m.gone), "listed", fmt.Sprint(m.came))
 		}
 	}
 	return err
