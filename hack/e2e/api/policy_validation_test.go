@@ -87,7 +87,7 @@ func TestPolicyDefaults(t *testing.T) {
 			"unstable": map[string]any{"episodes": int64(3), "window": "10m"},
 		},
 		"remediation": map[string]any{
-			"steps": []any{}, "stabilizationWindow": "5m",
+			"steps": []any{}, "stabilizationWindow": "5m", "benchTime": "10m",
 			"backOff":  map[string]any{"initial": "1m", "max": "1h"},
 			"attempts": map[string]any{"max": int64(3), "window": "1h"},
 			"records":  map[string]any{"max": int64(10), "ttl": "168h"},
