@@ -71,14 +71,21 @@ func everything() remediation.Policy {
 // TestRemediationSlowBackend has the target take 20 s for every command, over
 // connections that answer. Whatever may be done: nothing is, for it would help
 // nobody, and the commands complete.
-func TestRemediationSlowBackend(t *testing.T) {
-	const brownOut = 20 * time.Second
+func TestRemediationSlowBackend(t *testing.T) { brownOut(t, target.Fault{}) }
+
+// TestRemediationSlowPort has it do so on one port. The other path goes on, and
+// still nothing proves that the first one is dead.
+func TestRemediationSlowPort(t *testing.T) { brownOut(t, target.Fault{Port: 1}) }
+
+func brownOut(t *testing.T, fault target.Fault) {
+	const delay = 20 * time.Second
 	k := newKept(t, everything())
 	k.disk.forget()
-	id, err := k.target.Inject(target.Fault{Delay: target.Duration(brownOut)})
+	fault.Delay = target.Duration(delay)
+	id, err := k.target.Inject(fault)
 	must(t, err)
-	k.until("I/O that hangs on both paths", func() (bool, error) { return k.hits(id) >= 8, k.writer.Err() })
-	k.until("the first of it to come back", func() (bool, error) { return k.disk.slowest() >= brownOut, k.writer.Err() })
+	k.until("I/O that hangs", func() (bool, error) { return k.hits(id) >= 4, k.writer.Err() })
+	k.until("the first of it to come back", func() (bool, error) { return k.disk.slowest() >= delay, k.writer.Err() })
 	must(t, k.target.Clear(id))
 	k.goesOn(k.writer)
 	k.unharmed(k.writer)

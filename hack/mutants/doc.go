@@ -2,7 +2,7 @@
 // wrong on purpose must turn the scenario red that is there for it, and for the
 // right reason.
 //
-//	source --- one change ---> braid-node ---> scenario on Kubernetes ---> red?
+//	source --- one change ---> braid-node ---> scenario ---> red?
 //
 // `make mutants` runs it; it takes about four minutes for each.
 //

@@ -2,6 +2,7 @@ package mutants
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,8 +15,10 @@ import (
 type mutant struct {
 	// file, in the repository, has from in one place; it becomes to.
 	file, from, to string
-	// scenario is what notices, and says so as red does.
+	// scenario is what notices, and says so as red does. It is one on Kubernetes,
+	// or in a VM with Braid's layer in the test's process.
 	scenario, red string
+	inVM          bool
 }
 
 var mutants = map[string]mutant{
@@ -41,7 +44,7 @@ var mutants = map[string]mutant{
 		file:     "pkg/multipath/stall/watch.go",
 		from:     "c.HangsSince = c.doneAt",
 		to:       "c.HangsSince, c.Connections = c.doneAt, multipath.Silent",
-		scenario: "TestRemediationMTUGrey", red: "asks for .KickConnection",
+		scenario: "TestRemediationSlowPort", red: "done: .*KickConnection", inVM: true,
 	},
 }
 
@@ -52,9 +55,7 @@ const root = "../.."
 func TestMutants(t *testing.T) {
 	for name, m := range mutants {
 		t.Run(name, func(t *testing.T) {
-			program := m.build(t)
-			scenario := exec.CommandContext(t.Context(), "go", "test", "../e2e/kubernetes", "-count=1", "-v", "-timeout=30m", "-run", "^"+m.scenario+"$")
-			scenario.Env = append(os.Environ(), "BRAID_NODE="+program)
+			scenario := m.run(t)
 			out, err := scenario.CombinedOutput()
 			switch ended, words := strings.Contains(string(out), "--- FAIL: "+m.scenario), regexp.MustCompile(m.red).Match(out); {
 			case err == nil:
@@ -66,13 +67,30 @@ func TestMutants(t *testing.T) {
 	}
 }
 
-// build compiles the mutant.
-func (m mutant) build(t *testing.T) (program string) {
+// run is the command that runs the scenario with the mutant.
+func (m mutant) run(t *testing.T) *exec.Cmd {
 	t.Helper()
-	file, err := filepath.Abs(filepath.Join(root, m.file))
-	if err != nil {
-		t.Fatal(err)
+	args := []string{"test", "-count=1", "-v", "-timeout=30m", "-run", "^" + m.scenario + "$"}
+	overlay := m.overlay(t)
+	if m.inVM {
+		bin := abs(t, root+"/bin")
+		inVM := fmt.Sprintf("%s/braid-vm exec -kernel newest -add %s/braid-node=/usr/bin/braid-node", bin, bin)
+		return exec.CommandContext(t.Context(), "go", append(args, "-overlay", overlay, "-exec", inVM, "../e2e")...)
 	}
+	program := filepath.Join(t.TempDir(), "braid-node")
+	build := exec.CommandContext(t.Context(), "go", "-C", root, "build", "-trimpath", "-overlay", overlay, "-o", program, "./cmd/braid-node")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("building the mutant: %v\n%s", err, out)
+	}
+	scenario := exec.CommandContext(t.Context(), "go", append(args, "../e2e/kubernetes")...)
+	scenario.Env = append(os.Environ(), "BRAID_NODE="+program)
+	return scenario
+}
+
+// overlay writes the change, and what lays it over the source.
+func (m mutant) overlay(t *testing.T) string {
+	t.Helper()
+	file := abs(t, filepath.Join(root, m.file))
 	source, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -81,7 +99,7 @@ func (m mutant) build(t *testing.T) (program string) {
 		t.Fatalf("%s has %d places with %q, want 1", m.file, n, m.from)
 	}
 	dir := t.TempDir()
-	changed, overlay, program := filepath.Join(dir, "changed.go"), filepath.Join(dir, "overlay.json"), filepath.Join(dir, "braid-node")
+	changed, overlay := filepath.Join(dir, "changed.go"), filepath.Join(dir, "overlay.json")
 	replace, err := json.Marshal(map[string]any{"Replace": map[string]string{file: changed}})
 	if err != nil {
 		t.Fatal(err)
@@ -91,9 +109,14 @@ func (m mutant) build(t *testing.T) (program string) {
 			t.Fatal(err)
 		}
 	}
-	build := exec.CommandContext(t.Context(), "go", "-C", root, "build", "-trimpath", "-overlay", overlay, "-o", program, "./cmd/braid-node")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building the mutant: %v\n%s", err, out)
+	return overlay
+}
+
+func abs(t *testing.T, path string) string {
+	t.Helper()
+	full, err := filepath.Abs(path)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return program
+	return full
 }
