@@ -97,9 +97,14 @@ func (w *steward) round(ctx context.Context) error {
 
 // mind asks for what is to be done about a path set, if anything is.
 func (w *steward) mind(ctx context.Context, set *multipath.PathSet, r rules, heard *file) error {
-	if d := w.next(ctx, set, r, heard); d.Step == "" {
+	s := w.situation(ctx, set, w.layer.Subsystem(set.SubsystemNQN), r, heard.tried)
+	if d := next(r, s, heard); d.Step == "" {
 		w.say(ctx, set, r, d)
-		return w.prove(ctx, set, r, heard)
+		// If too little is known of a path on which requests hang, more is found out.
+		if path := remediation.Doubtful(r.remediation, s); path != "" {
+			return w.layer.Prove(ctx, set.VolumeID, path)
+		}
+		return nil
 	}
 	var now v1alpha1.NVMePathRemediationList
 	err := request(ctx, func(ctx context.Context) error {
@@ -109,7 +114,7 @@ func (w *steward) mind(ctx context.Context, set *multipath.PathSet, r rules, hea
 		return err
 	}
 	all := w.sort(now.Items).about(set.SubsystemNQN)
-	d := w.next(ctx, set, r, all)
+	d := next(r, w.situation(ctx, set, w.layer.Subsystem(set.SubsystemNQN), r, all.tried), all)
 	w.say(ctx, set, r, d)
 	if d.Step == "" {
 		return nil
@@ -117,29 +122,18 @@ func (w *steward) mind(ctx context.Context, set *multipath.PathSet, r rules, hea
 	return w.ask(ctx, set, r, d, all.records)
 }
 
-// prove has more be found out about a path on which requests hang, for next to
-// know whether it is dead.
-func (w *steward) prove(ctx context.Context, set *multipath.PathSet, r rules, heard *file) error {
-	s := w.situation(ctx, set, w.layer.Subsystem(set.SubsystemNQN), r, heard.tried)
-	if path := remediation.Doubtful(r.remediation, s); path != "" {
-		return w.layer.Prove(ctx, set.VolumeID, path)
-	}
-	return nil
-}
-
 // next is what is to be done about a path set, or why nothing is. What is asked
 // for but was not begun is waited for, and so is the end of another record about
 // the same.
-func (w *steward) next(ctx context.Context, set *multipath.PathSet, r rules, f *file) remediation.Decision {
+func next(r rules, s remediation.Situation, f *file) remediation.Decision {
 	for _, one := range f.open {
 		if waiting(one.NVMePathRemediation) {
 			return remediation.Decision{Reason: remediation.InProgress, Message: one.Name + " was not begun yet"}
 		}
 	}
-	s := w.situation(ctx, set, w.layer.Subsystem(set.SubsystemNQN), r, f.tried)
 	d := remediation.Next(r.remediation, s)
 	for _, one := range f.open {
-		if one.volume == set.VolumeID && d.Step == remediation.ResetCounters || one.Spec.Path == d.Path && d.Path != "" {
+		if one.volume == s.Set.VolumeID && d.Step == remediation.ResetCounters || one.Spec.Path == d.Path && d.Path != "" {
 			return remediation.Decision{Path: d.Path, Reason: remediation.InProgress, Message: one.Name + " is not over yet"}
 		}
 	}

@@ -36,9 +36,11 @@ func (l *Layer) Bench(ctx context.Context, volumeID, key string, rest time.Durat
 	})
 }
 
-// onBench returns the ways that are kept out of use now. Called with the state
-// lock held.
-func (l *Layer) onBench() benched {
+// offBench ends what has had its time, and returns the ways that are still kept
+// out of use.
+func (l *Layer) offBench() benched {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	maps.DeleteFunc(l.benched, func(_ way, until time.Time) bool { return !l.now().Before(until) })
 	return maps.Clone(l.benched)
 }

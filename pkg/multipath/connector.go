@@ -81,7 +81,7 @@ func missing(volumes map[string]*staged, obs *Observation, maintained map[nvme.T
 func (l *Layer) connectMissing(ctx context.Context, obs *Observation) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	want := missing(l.volumes, obs, l.maintained, l.onBench())
+	want := missing(l.volumes, obs, l.maintained, l.benched)
 	now := l.now()
 	for w, a := range l.attempts {
 		if _, ok := want[w]; ok || a.running() {

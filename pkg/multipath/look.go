@@ -29,9 +29,7 @@ func (l *Layer) lookLocked(ctx context.Context) error {
 	}
 	maintained := l.elapse(ctx)
 	volumes, failed := l.state()
-	l.mu.Lock()
-	out := l.onBench()
-	l.mu.Unlock()
+	out := l.offBench()
 	// A ledger that cannot be written must neither blind health nor keep a
 	// volume from being staged or released.
 	l.complain(ctx, l.sample(ctx, volumes, obs))
