@@ -110,22 +110,44 @@ func gateFlag(gates map[string]bool) []string {
 
 // ready waits for the API server's word that it is.
 func (c *Cluster) ready(ctx context.Context) error {
+	client := c.client()
+	defer client.CloseIdleConnections()
+	return poll.Until(ctx, "the API server", func() (bool, error) {
+		attempt, cancel := context.WithTimeout(ctx, 5*time.Second)
+		defer cancel()
+		return c.isReady(attempt, client), nil
+	})
+}
+
+// TakePulse asks both sides of the cluster: the API server with etcd, and the
+// programs of the node's machine.
+func (c *Cluster) TakePulse(ctx context.Context) *poll.Pulse {
+	const pause = 200 * time.Millisecond // a question costs the node some of its processor
+	client := c.client()
+	return poll.TakePulse(ctx, pause, func(ctx context.Context) bool {
+		_, err := c.Node.Run(ctx, "true")
+		return err == nil && c.isReady(ctx, client)
+	})
+}
+
+// client trusts the cluster's authority, and is nobody.
+func (c *Cluster) client() *http.Client {
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(c.pool)
-	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}
-	defer transport.CloseIdleConnections()
-	client := http.Client{Transport: transport, Timeout: 5 * time.Second}
-	return poll.Until(ctx, "the API server", func() (bool, error) {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.server+"/readyz", nil)
-		if err != nil {
-			return false, err
-		}
-		response, err := client.Do(request)
-		if err != nil {
-			return false, nil // nobody listens yet
-		}
-		defer func() { _ = response.Body.Close() }()
-		_, _ = io.Copy(io.Discard, response.Body) // or the connection is not used again
-		return response.StatusCode == http.StatusOK, nil
-	})
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, IdleConnTimeout: time.Minute}}
+}
+
+// isReady asks the API server whether it is, for which it asks etcd.
+func (c *Cluster) isReady(ctx context.Context, client *http.Client) bool {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.server+"/readyz", nil)
+	if err != nil {
+		return false
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return false // nobody listens yet
+	}
+	defer func() { _ = response.Body.Close() }()
+	_, _ = io.Copy(io.Discard, response.Body) // or the connection is not used again
+	return response.StatusCode == http.StatusOK
 }

@@ -27,6 +27,8 @@ const (
 	clearAfter = 3 * time.Second
 	// noticed is how soon braid-node must know of a change.
 	noticed = 2 * time.Second
+	// pulseEvery is how often the machine's pulse is looked at.
+	pulseEvery = 10 * time.Millisecond
 	// busy is how many commands a path must carry when it is cut.
 	busy = 2 * check.LeastFailovers
 	// patience bounds what takes as long as it takes.

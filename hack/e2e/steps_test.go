@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"path/filepath"
+	"time"
 
 	"github.com/braid-csi/braid/hack/check"
 	"github.com/braid-csi/braid/hack/load"
@@ -106,6 +107,27 @@ func (s *scene) until(what string, done func() (bool, error)) {
 	ctx, cancel := context.WithTimeout(s.ctx, patience)
 	defer cancel()
 	must(s.t, poll.Until(ctx, what, done))
+}
+
+// soon waits for what braid-node must know soon, and wants it to.
+func (s *scene) soon(what string, wait func()) time.Duration {
+	s.t.Helper()
+	return s.inTime(noticed, what, wait)
+}
+
+// inTime waits, and wants that to take so long at most. The machine itself may
+// stand still meanwhile, which is nobody's fault.
+func (s *scene) inTime(limit time.Duration, what string, wait func()) time.Duration {
+	s.t.Helper()
+	pulse := poll.TakePulse(s.ctx, pulseEvery, func(context.Context) bool { return true })
+	defer pulse.Stop()
+	began := time.Now()
+	wait()
+	took := time.Since(began)
+	if still := pulse.Longest(); took > limit+still {
+		s.t.Errorf("%s after %s, want at most %s and the %s the machine stood still for", what, took, limit, still)
+	}
+	return took
 }
 
 // waitUsable waits until braid-node says that so many paths are usable.

@@ -77,6 +77,11 @@ func (p *Printer) claim(err error, found, expected string) error {
 	return nil
 }
 
+// unclaimed says what was found where nothing can be claimed, and why.
+func (p *Printer) unclaimed(found, why string) {
+	p.line("   %s %s  %s", p.faint("--  "), found, p.faint("(not judged: "+why+")"))
+}
+
 // claimThat is claim for a condition.
 func (p *Printer) claimThat(ok bool, found, expected string) error {
 	if !ok {

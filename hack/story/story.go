@@ -6,8 +6,11 @@
 //
 // 2026-11-22: what the story shows is the output of commands anybody can type,
 // and what it claims is checked against braid-rig's account, which comes from
-// the node's sysfs. Times are claimed as wide as Braid promises them, since the
-// node's processor is emulated.
+// the node's sysfs.
+//
+// 2026-11-23: times are claimed as Braid promises them, unless the cluster itself
+// did not answer meanwhile: the node's processor is emulated, and now and then
+// all of its programs wait for seconds.
 package story
 
 import (
@@ -19,6 +22,7 @@ import (
 
 	"github.com/braid-csi/braid/hack/lab"
 	"github.com/braid-csi/braid/hack/load"
+	"github.com/braid-csi/braid/hack/poll"
 	"github.com/braid-csi/braid/hack/rig"
 	"github.com/braid-csi/braid/hack/rig/remote"
 	"github.com/braid-csi/braid/pkg/api/v1alpha1"
@@ -59,6 +63,8 @@ type Story struct {
 	cut, other netip.AddrPort
 	// set is the path set as it was last seen.
 	set v1alpha1.NVMePathSet
+	// pulse is the cluster's while the path is cut.
+	pulse *poll.Pulse
 	// cutAt is when the path was cut.
 	cutAt time.Time
 	// failovers is how many there were when the counters were reset.

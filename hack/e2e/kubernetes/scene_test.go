@@ -104,8 +104,8 @@ func (s *scene) install(sets ...string) {
 	must(s.t, s.lab.WaitRegistered(ctx))
 }
 
-// sweep tells all there is to tell of a scenario that failed, and leaves the
-// next one a new cluster. One that passed has left nothing.
+// sweep tells all there is to tell of a scenario that failed, and abandons its
+// cluster. One that passed has left nothing.
 func (s *scene) sweep() {
 	if !s.t.Failed() {
 		return
@@ -116,8 +116,13 @@ func (s *scene) sweep() {
 		s.t.Logf("evidence: %v", err)
 	}
 	s.t.Logf("more is in %s\n%s", s.evidence, s.lab.BraidLogs(ctx, 25))
+	abandon(s.t)
+}
+
+// abandon leaves the next scenario a new cluster.
+func abandon(t *testing.T) {
 	if err := shared.close(); err != nil {
-		s.t.Logf("ending the cluster: %v", err)
+		t.Logf("ending the cluster: %v", err)
 	}
 }
 

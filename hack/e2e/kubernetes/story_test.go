@@ -9,10 +9,15 @@ import (
 )
 
 // TestKubernetesStory is what make demo shows, up to the first claim that does
-// not hold.
+// not hold: the story leaves evidence itself, and why it failed is said last.
 func TestKubernetesStory(t *testing.T) {
-	s := &scene{t: t, ctx: context.WithoutCancel(t.Context()), lab: shared.get(t, kind{gates: story.Gates}), evidence: filepath.Join(artifacts(t), t.Name())}
-	t.Cleanup(s.sweep)
-	must(t, s.lab.Uninstall(s.ctx)) // the story begins with that
-	must(t, story.Tell(s.ctx, s.lab, &story.Printer{W: t.Output()}, s.evidence))
+	ctx := context.WithoutCancel(t.Context())
+	l := shared.get(t, kind{gates: story.Gates})
+	t.Cleanup(func() {
+		if t.Failed() {
+			abandon(t)
+		}
+	})
+	must(t, l.Uninstall(ctx)) // the story begins with that
+	must(t, story.Tell(ctx, l, &story.Printer{W: t.Output()}, filepath.Join(artifacts(t), t.Name())))
 }
