@@ -24,6 +24,8 @@ const (
 	SilentFlow Fault = "SilentFlow"
 	// LargeLost: the large packets that come from the target are lost.
 	LargeLost Fault = "LargeLost"
+	// Slow: everything takes much longer than on the others, and nothing is lost.
+	Slow Fault = "Slow"
 	// Detour: the host's interface has failed, and routing finds the target
 	// through that of the next path.
 	Detour Fault = "Detour"
@@ -31,6 +33,10 @@ const (
 	// comes back.
 	Refused Fault = "Refused"
 )
+
+// slowBy is for how much longer a packet is on its way, to and fro, on a path that
+// is Slow. An emulated machine takes some tens of milliseconds for a request.
+const slowBy = 200 * time.Millisecond
 
 // Inject brings a fault about.
 func (r *Rig) Inject(path int, f Fault) error {
@@ -46,6 +52,8 @@ func (r *Rig) Inject(path int, f Fault) error {
 		return p.CutFlow(port)
 	case LargeLost:
 		return p.CutLarge()
+	case Slow:
+		return p.Degrade(slowBy, 0)
 	case Detour:
 		return p.Detour(r.next(path))
 	case Refused:
@@ -58,7 +66,7 @@ func (r *Rig) Inject(path int, f Fault) error {
 func (r *Rig) Clear(path int, f Fault) error {
 	p := r.Net.Paths[path]
 	switch f {
-	case Silence, SilentFlow, LargeLost:
+	case Silence, SilentFlow, LargeLost, Slow:
 		return p.Restore()
 	case Detour:
 		return p.EndDetour(r.next(path))

@@ -10,9 +10,12 @@ import (
 // A path is marginal if it is much worse than the best of the others, over a
 // time and with enough requests on both for that to be no accident. It stays so
 // until it is clearly better again.
+//
+// 2026-11-23: the kernel's queue-depth policy gives a slow path few requests, so
+// the window goes on until they are enough, up to a limit.
 const (
-	qualityWindow = 30 * time.Second
-	leastRequests = 100
+	qualityWindow, longestWindow = 30 * time.Second, 2 * time.Minute
+	leastRequests                = 100
 	// muchSlower times the best mean latency makes a path marginal, if that is
 	// also worth mentioning; slower times it keeps it so.
 	muchSlower, slower = 4, 2
@@ -57,14 +60,18 @@ func standings(set *multipath.PathSet) []standing {
 
 // next carries the quality on to now.
 func (q *quality) next(set *multipath.PathSet, now time.Time) *quality {
-	switch {
-	case q == nil, q.since.After(now), now.Sub(q.since) > 2*qualityWindow: // nobody looked for long
+	if q == nil || q.since.After(now) || now.Sub(q.since) > longestWindow+qualityWindow { // nobody looked for long
 		return &quality{since: now, begin: standings(set)}
-	case now.Sub(q.since) < qualityWindow:
+	}
+	age := now.Sub(q.since)
+	if age < qualityWindow {
 		return q
 	}
 	n := &quality{since: now, begin: standings(set)}
 	all := window(q.begin, n.begin)
+	if age < longestWindow && slices.ContainsFunc(all, standing.few) {
+		return q
+	}
 	for i, s := range all {
 		if s.marginal(all, i, slices.Contains(q.marginal, s.key)) {
 			n.marginal = append(n.marginal, s.key)
@@ -86,6 +93,9 @@ func window(from, to []standing) []standing {
 	}
 	return all
 }
+
+// few tells whether there are requests, but not enough to judge by.
+func (s standing) few() bool { return s.requests > 0 && s.requests < leastRequests }
 
 // mean is how long a request took; there must be some.
 func (s standing) mean() time.Duration { return s.spent / time.Duration(s.requests) }

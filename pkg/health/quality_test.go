@@ -33,6 +33,8 @@ func TestPathMarginal(t *testing.T) {
 		"much slower, but quick":         {second: []pace{good, {500, 5 * ms, 0}}},
 		"slow as both are":               {first: []pace{{100, 50 * ms, 0}}, second: []pace{{100, 60 * ms, 0}}},
 		"slow, with few requests":        {second: []pace{{99, time.Second, 0}}},
+		"slow, with enough in the end":   {second: []pace{{50, time.Second, 0}, {50, time.Second, 0}}, want: true},
+		"slow, with few for too long":    {second: []pace{{24, time.Second, 0}, {24, time.Second, 0}, {24, time.Second, 0}, {24, time.Second, 0}, {24, time.Second, 0}}},
 		"slow, and nothing to compare":   {first: []pace{{99, ms, 0}}, second: []pace{{500, time.Second, 0}}},
 		"losing much":                    {second: []pace{{1000, ms, 100}}, want: true},
 		"losing little":                  {second: []pace{{1000, ms, 99}}},
