@@ -69,6 +69,9 @@ type Agent struct {
 	policies *policies
 	// maintainer drains what the cluster's maintenances ask for.
 	maintainer *maintainer
+	// seen has something once there is a snapshot that the steward has not been
+	// told of.
+	seen chan struct{}
 }
 
 // New returns an agent that has not said anything yet. It needs no API server.
@@ -98,7 +101,7 @@ func New(c Config) (*Agent, error) {
 	o, m := &owner{api: api, node: c.Node}, newMaintainer(c.Node, c.Clock)
 	return &Agent{
 		config: c, api: api, scheme: scheme, mapper: mapper, owner: o, reporter: newReporter(c, api, o, m), policies: newPolicies(c.Node, c.Health),
-		maintainer: m,
+		maintainer: m, seen: make(chan struct{}, 1),
 	}, nil
 }
 
@@ -124,7 +127,13 @@ func kinds() (*runtime.Scheme, meta.RESTMapper, error) {
 
 // Publish takes the layer's snapshots, each after the findings about it are
 // there. It is quick and waits for nobody.
-func (a *Agent) Publish(snap *multipath.Snapshot) { a.reporter.publish(snap) }
+func (a *Agent) Publish(snap *multipath.Snapshot) {
+	a.reporter.publish(snap)
+	select {
+	case a.seen <- struct{}{}:
+	default:
+	}
+}
 
 // HealthPolicy is how a volume is judged. It waits for nobody.
 func (a *Agent) HealthPolicy(set *multipath.PathSet) health.Policy {

@@ -1,8 +1,13 @@
 package agent
 
 import (
+	"context"
+	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/braid-csi/braid/pkg/multipath"
 	"github.com/braid-csi/braid/pkg/nvme"
@@ -34,6 +39,43 @@ func TestKickUnproved(t *testing.T) {
 	w.node.evidence["nvme0"] = multipath.Evidence{HangsSince: after(1)}
 	w.live(120)
 	w.wants([]string{"False/FaultPersists: KickConnection Done"}, []string{"prove " + first, "kick " + first})
+}
+
+// TestKickWithoutDelay: each snapshot is looked at as it comes, but none for a
+// while once the API server has refused.
+func TestKickWithoutDelay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newHouse(t, policyFor("gold", doing("KickConnection")))
+		w.change(calm)
+		w.node.evidence["nvme0"] = multipath.Evidence{HangsSince: after(1)}
+		began := time.Now()
+		var asked []time.Duration
+		w.api.fail = func(verb, name string) error {
+			if verb != "create" || name == "SelfSubjectReview" {
+				return nil
+			}
+			if asked = append(asked, time.Since(began)); len(asked) == 1 {
+				return errors.New("refused")
+			}
+			return nil
+		}
+		ctx, stop := context.WithCancel(w.ctx)
+		snapshots, ended := make(chan struct{}, 1), make(chan error)
+		go func() { ended <- w.steward.run(ctx, snapshots) }()
+		for range 3 { // it finds out more, it asks, it is too soon to ask again
+			synctest.Wait()
+			snapshots <- struct{}{}
+		}
+		<-time.After(roundInterval)
+		synctest.Wait()
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if diff := cmp.Diff([]time.Duration{0, roundInterval}, asked); diff != "" {
+			t.Errorf("asked for it after (-want +got):\n%s", diff)
+		}
+	})
 }
 
 // TestBench: what is much worse than the others is taken out of use where the

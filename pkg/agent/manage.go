@@ -69,7 +69,8 @@ func (a *Agent) manage(ctx context.Context, l layer) error {
 	if err := m.Add(manager.RunnableFunc(func(ctx context.Context) error { return a.maintainer.run(ctx, m.GetCache(), l) })); err != nil {
 		return err
 	}
-	if err := m.Add(manager.RunnableFunc(newSteward(o, a.api, m.GetCache(), a.reporter.add).run)); err != nil {
+	w := newSteward(o, a.api, m.GetCache(), a.reporter.add)
+	if err := m.Add(manager.RunnableFunc(func(ctx context.Context) error { return w.run(ctx, a.seen) })); err != nil {
 		return err
 	}
 	return m.Start(ctx)

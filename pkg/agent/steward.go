@@ -17,7 +17,7 @@ import (
 	"github.com/braid-csi/braid/pkg/remediation"
 )
 
-// roundInterval is the time between two looks at what is to be done.
+// roundInterval is the longest time between two looks at what is to be done.
 const roundInterval = time.Second
 
 // steward decides what this node does about its paths by itself, and asks for it
@@ -49,16 +49,21 @@ func newSteward(o *overview, api client.Client, heard client.Reader, tell func(s
 	return &steward{overview: o, api: api, heard: heard, tell: tell, against: map[string]remediation.Decision{}}
 }
 
-// run makes its rounds until ctx ends.
-func (w *steward) run(ctx context.Context) error {
+// run makes its rounds until ctx ends, with each snapshot: while requests hang,
+// they come quickly. After an error it waits for its interval to be over, so that
+// an API server which refuses is asked no more often.
+func (w *steward) run(ctx context.Context, snapshots <-chan struct{}) error {
 	tick := time.NewTicker(roundInterval)
 	defer tick.Stop()
 	for {
+		next := snapshots
 		if err := w.round(ctx); err != nil && ctx.Err() == nil {
 			klog.FromContext(ctx).V(2).Info("Nothing is done about paths now", "reason", err)
+			next = nil
 		}
 		select {
 		case <-tick.C:
+		case <-next:
 		case <-ctx.Done():
 			return nil
 		}
