@@ -77,6 +77,11 @@ func (l *Lab) httpClient() http.Client {
 // Stats is what it has done so far. The error is also that of its I/O.
 func (w *Writer) Stats(ctx context.Context) (load.Stats, error) { return w.ask(ctx, http.MethodGet) }
 
+// Forget is Stats, and has the slowest I/O looked for from now on.
+func (w *Writer) Forget(ctx context.Context) (load.Stats, error) {
+	return w.ask(ctx, http.MethodDelete)
+}
+
 // Stop stops it, and has it read everything once more, past the node's caches.
 func (w *Writer) Stop(ctx context.Context) (load.Stats, error) {
 	if _, err := w.node.Run(ctx, "sysctl", "-q", "vm.drop_caches=3"); err != nil {

@@ -21,7 +21,8 @@ type Stats struct {
 	Mismatches uint64
 	// Stall is the longest time in which no I/O completed.
 	Stall Stall
-	// Slowest is how long the slowest I/O took that has completed.
+	// Slowest is how long the slowest I/O took that has completed, of those
+	// since it was last forgotten.
 	Slowest time.Duration
 }
 
@@ -43,6 +44,12 @@ func (p *progress) done(began time.Time, count func(*Stats)) {
 	p.stats.Stall = longer(p.stats.Stall, Stall{p.last, now})
 	p.last = now
 	count(&p.stats)
+}
+
+func (p *progress) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stats.Slowest = 0
 }
 
 func (p *progress) mismatch(err error) {

@@ -241,6 +241,9 @@ func (w *Writer) Failed() <-chan struct{} { return w.failed }
 // Stats is what was done so far.
 func (w *Writer) Stats() Stats { return w.progress.now() }
 
+// Forget has the slowest I/O looked for from now on.
+func (w *Writer) Forget() { w.progress.forget() }
+
 // Err is the error that ended the writer, nil while it writes.
 func (w *Writer) Err() error {
 	w.mu.Lock()

@@ -7,8 +7,9 @@
 // It is asked by HTTP, since starting a program in a pod takes an emulated node
 // many seconds:
 //
-//	GET  /  how far it is, as JSON
-//	POST /  it stops, reads everything once more, and says how it was
+//	GET    /  how far it is, as JSON
+//	DELETE /  the same, but from now on another I/O may be the slowest
+//	POST   /  it stops, reads everything once more, and says how it was
 //
 // It writes in rounds, so that there is much in flight at times, and little to
 // do for the processor on the whole.
@@ -72,7 +73,10 @@ func serve(ctx context.Context, w *load.Writer) error {
 	}
 	server := &http.Server{Handler: http.HandlerFunc(func(res http.ResponseWriter, req *http.Request) {
 		stats, err := w.Stats(), w.Err()
-		if req.Method == http.MethodPost {
+		switch req.Method {
+		case http.MethodDelete:
+			w.Forget()
+		case http.MethodPost:
 			stats, err = w.Stop()
 		}
 		_ = json.NewEncoder(res).Encode(load.NewReport(stats, err)) // the other end may have gone

@@ -65,7 +65,7 @@ func TestRemediationMTUGrey(t *testing.T) {
 	must(t, s.rig.Clear(s.ctx, 0, rig.LargeLost))
 	s.goesOn()
 	s.usableAgain(0)
-	s.slowest("left to the kernel")
+	s.t.Logf("left to the kernel: slowest I/O %.1f s", s.slowest().Seconds())
 	s.remediated(set, 1) // when all is quiet, counters are reset
 	s.untouched(set)
 	s.notReset(before, 1)
