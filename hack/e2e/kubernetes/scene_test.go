@@ -20,8 +20,8 @@ const (
 	// patience bounds what takes as long as it takes: the node's processor is
 	// emulated.
 	patience = 3 * time.Minute
-	// usual bounds a scenario as a whole.
-	usual = 15 * time.Minute
+	// usual bounds a scenario as a whole, and every death of a path adds to it.
+	usual, perDeath = 15 * time.Minute, time.Minute
 	// lost is the reason of the finding after one of two paths was cut.
 	lost = "PathRedundancyLost"
 )
@@ -74,7 +74,7 @@ func newSceneOver(t *testing.T, k kind, namespaces []rig.Namespace, sets ...stri
 	t.Helper()
 	name := strings.ToLower(strings.TrimPrefix(strings.TrimPrefix(t.Name(), "Test"), "Kubernetes"))
 	// What a scenario leaves is looked at after the test's own context has ended.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), usual)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), usual+time.Duration(deaths(t))*perDeath)
 	t.Cleanup(cancel)
 	s := &scene{t: t, ctx: ctx, lab: shared.get(t, k), pod: name + "-writer", evidence: filepath.Join(artifacts(t), t.Name())}
 	t.Cleanup(s.sweep)
@@ -137,11 +137,4 @@ func (s *scene) keep(when string) {
 // waiting bounds what is waited for.
 func (s *scene) waiting() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(s.ctx, patience)
-}
-
-// allow has the scenario take longer than usual, from now on.
-func (s *scene) allow(more time.Duration) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), usual+more)
-	s.t.Cleanup(cancel)
-	s.ctx = ctx
 }
