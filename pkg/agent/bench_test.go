@@ -50,7 +50,7 @@ func BenchmarkSee(b *testing.B) {
 
 // BenchmarkRound looks for something to do on a node with a thousand volumes,
 // all of them well and with records, in subsystems of their own and in one. It
-// runs every second on every node with a policy.
+// runs with each snapshot on every node with a policy.
 func BenchmarkRound(b *testing.B) {
 	for _, subsystems := range []int{1000, 1} {
 		b.Run(fmt.Sprint(subsystems), func(b *testing.B) {
