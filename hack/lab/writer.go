@@ -77,9 +77,10 @@ func (l *Lab) httpClient() http.Client {
 // Stats is what it has done so far. The error is also that of its I/O.
 func (w *Writer) Stats(ctx context.Context) (load.Stats, error) { return w.ask(ctx, http.MethodGet) }
 
-// Forget is Stats, and has the slowest I/O looked for from now on.
-func (w *Writer) Forget(ctx context.Context) (load.Stats, error) {
-	return w.ask(ctx, http.MethodDelete)
+// Forget has the slowest I/O looked for from now on.
+func (w *Writer) Forget(ctx context.Context) error {
+	_, err := w.ask(ctx, http.MethodDelete)
+	return err
 }
 
 // Stop stops it, and has it read everything once more, past the node's caches.

@@ -50,11 +50,9 @@ func newSteward(o *overview, api client.Client, heard client.Reader, tell func(s
 }
 
 // run makes its rounds until ctx ends, with each snapshot: while requests hang,
-// they come quickly. After an error it waits for its interval to be over, so that
-// an API server which refuses is asked no more often.
+// they come quickly. After an error it waits for the interval, so that an API server
+// which refuses is asked no more often.
 func (w *steward) run(ctx context.Context, snapshots <-chan struct{}) error {
-	tick := time.NewTicker(roundInterval)
-	defer tick.Stop()
 	for {
 		next := snapshots
 		if err := w.round(ctx); err != nil && ctx.Err() == nil {
@@ -62,8 +60,8 @@ func (w *steward) run(ctx context.Context, snapshots <-chan struct{}) error {
 			next = nil
 		}
 		select {
-		case <-tick.C:
 		case <-next:
+		case <-time.After(roundInterval):
 		case <-ctx.Done():
 			return nil
 		}

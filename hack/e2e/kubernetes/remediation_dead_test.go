@@ -95,8 +95,7 @@ func blackHole(t *testing.T, fault rig.Fault) {
 // long the slowest I/O took meanwhile.
 func (s *scene) dies(fault rig.Fault) time.Duration {
 	s.t.Helper()
-	_, err := s.writer.Forget(s.ctx)
-	must(s.t, err)
+	must(s.t, s.writer.Forget(s.ctx))
 	must(s.t, s.rig.Inject(s.ctx, 0, fault))
 	s.givenUp(0)
 	must(s.t, s.rig.Clear(s.ctx, 0, fault))
